@@ -1,60 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# make            build everything into build/
-# make deps       install what is missing (apt)
-# make check      everything that needs no root: lint, unit tests under the sanitizers
-# make test       deps, build, every test; the last line is "N passed, N failed, N skipped"
-# make help       all targets
+# `make help` lists the targets. Everything that is built goes to $(O), by default build/.
 #
-# Variables: SAN=1 (ASan + UBSan), CC, O (build folder), DESTDIR, PREFIX, V=1 (show commands)
+# Variables: SAN=1 (ASan + UBSan, in build/san), CC, CFLAGS, LDFLAGS, O (build folder), V=1 (show commands),
+#            DESTDIR and PREFIX (install), KEEP=1 (demo), FUZZ=name and TIME=seconds (fuzz)
 
 O       ?= build
-CC      ?= gcc
 PYTHON  ?= /usr/bin/python3
 PREFIX  ?= /usr/local
 DESTDIR ?=
 MAKEFLAGS += --no-builtin-rules
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 VERSION := 0.1.0
 
 ifdef SAN
-O := $(O)/san
+override O := $(O)/san
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 CFLAGS  ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(SANFLAGS) -D_GNU_SOURCE -DFAIRLEAD_VERSION='"$(VERSION)"' \
-             -Iuserspace -Icontrol -I$(O)/gen -fstack-protector-strong -pthread
+COMMON_CFLAGS = -std=gnu17 $(WARN) -D_GNU_SOURCE -DFAIRLEAD_VERSION='"$(VERSION)"' \
+                -Iuserspace -Icontrol -I$(O)/gen -fstack-protector-strong -pthread
+ALL_CFLAGS = $(COMMON_CFLAGS) $(CFLAGS) $(SANFLAGS)
+FILE_CFLAGS = $(if $(filter tests/%,$<),-Itests -Wno-missing-prototypes) $(if $(filter $(O)/gen/%,$<),-Wno-missing-field-initializers -O1)
 LDFLAGS ?=
 LIBS    := -lmicrohttpd -lgnutls -ljson-c -lcurl -lyaml -lsqlite3 -levent -levent_pthreads -lz -lpthread -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
+obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
 MAINS     := control/apiserver/main.c tools/ctl/main.c
-SRC_base  := $(sort $(wildcard userspace/base/*.c))
-SRC_kube  := $(sort $(shell find userspace/kube -name '*.c'))
-SRC_store := $(sort $(shell find control/store -name '*.c'))
-SRC_apiserver := $(filter-out $(MAINS),$(sort $(shell find control/apiserver -name '*.c')))
-SRC_ctl   := $(filter-out $(MAINS),$(sort $(shell find tools/ctl -name '*.c')))
-GEN_kube  := $(O)/gen/schema_tables.c
-GEN_apiserver := $(O)/gen/protobuf_tables.c
-
+SRC_base  := $(call c_files,userspace/base)
+SRC_kube  := $(call c_files,userspace/kube)
+SRC_store := $(call c_files,control/store)
+SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
+SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
 SCHEMA    := $(wildcard userspace/kube/schema/*)
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl
-
-obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
+GEN_kube  := $(if $(SCHEMA),$(O)/gen/schema_tables.c)
+GEN_apiserver := $(if $(SCHEMA),$(O)/gen/protobuf_tables.c)
 
 LIB_base  := $(O)/libbase.a
 LIB_kube  := $(O)/libkube.a
 LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
 LIB_ctl   := $(O)/libctl.a
+PROGRAMS  := $(if $(wildcard control/apiserver/main.c),$(O)/fairlead-apiserver) \
+             $(if $(wildcard tools/ctl/main.c),$(O)/fairctl)
 
-.PHONY: all help
-all: $(PROGRAMS)
+.PHONY: all help FORCE
+.DELETE_ON_ERROR:
+
+all: $(PROGRAMS) ## build everything into build/
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@sed -n '/^# Variables:/,/^$$/s/^# */  /p' Makefile
 
 $(LIB_base): $(call obj,$(SRC_base))
 $(LIB_kube): $(call obj,$(SRC_kube)) $(GEN_kube:.c=.o)
@@ -62,18 +69,29 @@ $(LIB_store): $(call obj,$(SRC_store))
 $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_ctl): $(call obj,$(SRC_ctl))
 
-$(O)/%.a:
-	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+# The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
+$(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(TEST_LIB_SRC)
+$(O)/stamp.%: FORCE | $(O)/stamp-deps
+	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
-$(O)/obj/%.o: %.c
+# Before the first compilation: a missing package is named, instead of a header that nobody finds.
+$(O)/stamp-deps: tools/dev/deps.sh
+	@tools/dev/deps.sh --check build
+	@mkdir -p $(@D) && touch $@
+
+$(O)/%.a: $(O)/stamp.sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+$(O)/obj/%.o: %.c $(O)/stamp.flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/gen/%.o: $(O)/gen/%.c
+$(O)/gen/%.o: $(O)/gen/%.c $(O)/stamp.flags
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-field-initializers -O1 -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/gen/schema_tables.c: tools/dev/schemagen.py $(SCHEMA)
 	$(call say,GEN,$@)
@@ -88,11 +106,11 @@ $(O)/gen/protobuf_tables.c: tools/dev/schemagen.py $(SCHEMA)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
 
-$(PROGRAMS):
+$(PROGRAMS): $(O)/stamp.flags
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 include tests/tests.mk
 include tools/dev/dev.mk
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/gen $(O)/fuzz/obj -name '*.d' 2>/dev/null)

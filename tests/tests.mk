@@ -1,19 +1,76 @@
-# Tests. A unit test is tests/unit/<area>/<name>_test.c: one cmocka program each, linked with every library.
+# SPDX-License-Identifier: Apache-2.0
+#
+# A unit test is tests/unit/<area>/<name>_test.c: one cmocka program each, linked with every library and with the tests'
+# own helpers (tests/unit/**/x.c without _test).
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
+# A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run).
 
-UNIT_SRC  := $(sort $(shell find tests/unit -name '*_test.c'))
-UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
-TEST_LIB_SRC := $(sort $(filter-out %_test.c,$(shell find tests/unit -name '*.c')))
 ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
+UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
+UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
+TEST_LIB_SRC := $(filter-out %_test.c,$(call c_files,tests/unit))
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
+FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: unit
-unit: $(UNIT_BINS)
+.PHONY: unit benches fuzzers test check-root bench fuzz demo
+.SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC))
+
+unit: $(UNIT_BINS) ## build the unit tests
+benches: $(BENCH_BINS)
+fuzzers: $(FUZZ_BINS)
+
+test: deps ## deps, build, every check and test; the last line is "N passed, N failed, N skipped"
+	@tests/run --build $(O)
+
+check-root: all ## the tests that need root (namespaces, mounts, BPF)
+	@tests/run --build $(O) --root
+
+bench: all benches ## measure; a table, and build/bench.json
+	@tests/bench/run --build $(O)
+
+TIME ?= 60
+fuzz: fuzzers ## run the fuzz targets, TIME seconds each; FUZZ=name runs one
+	@tests/run --build $(O) --fuzz-seconds $(TIME) --only fuzz $(FUZZ)
+
+demo: deps all ## start it on this machine, drive it with kubectl, show what happens; KEEP=1 leaves it running
+	@tools/dev/demo.sh $(if $(KEEP),--keep)
 
 $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 
-# A unit test's own helpers (tests/unit/**/x.c without _test) are linked in too.
-$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS)
+$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.flags
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(O)/libtest.a $(ALL_LIBS) $(LIBS) -lcmocka
-$(O)/obj/tests/%.o: ALL_CFLAGS += -Itests -Wno-missing-prototypes
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
+
+$(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.flags
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+# Fuzz targets see instrumented libraries: their objects are built apart, always by clang.
+FUZZ_CC     ?= clang
+FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+              -fno-sanitize-recover=all
+FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) \
+                 $(patsubst $(O)/gen/%,gen/%,$(GEN_kube) $(GEN_apiserver)))
+
+$(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS) $(LIBS)
+
+$(O)/fuzz/obj/gen/%.o: $(O)/gen/%.c $(O)/stamp.fuzz
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/fuzz/obj/%.o: %.c $(O)/stamp.fuzz
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/fuzz/libfairlead.a: $(FUZZ_OBJ)
+.SECONDARY: $(patsubst %.c,$(O)/fuzz/obj/%.o,$(FUZZ_SRC))
+
+$(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(LIBS)
