@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kinds that have C of their own: KINDS lists them once, sorted by group and plural, and registry.c makes the table
+ * out of it. A kind's file defines `const struct kind_ops kind_<name>`.
+ */
+#pragma once
+
+#include "apiserver/kind.h"
+
+#define KINDS(X)
+
+#define KIND_DECLARE(name) extern const struct kind_ops kind_##name;
+KINDS(KIND_DECLARE)
+#undef KIND_DECLARE
+
+/*
+ * Two versions of one stored kind. to_storage and from_storage convert obj in place, all of it but apiVersion, which
+ * the caller sets.
+ */
+struct kind_conversion {
+        const char *group, *version, *plural;
+        const char *stored_group, *stored_version;
+        void (*to_storage)(struct json_object *obj);
+        void (*from_storage)(struct json_object *obj);
+};
+
+#define KIND_CONVERSIONS(X)
+
+#define KIND_DECLARE_CONVERSION(name) extern const struct kind_conversion kind_conversion_##name;
+KIND_CONVERSIONS(KIND_DECLARE_CONVERSION)
+#undef KIND_DECLARE_CONVERSION
