@@ -15,10 +15,10 @@ enum schema_kind {
         SCHEMA_INT64,
         SCHEMA_NUMBER, /* double */
         SCHEMA_BOOL,
-        SCHEMA_BYTES, /* base64 in JSON */
-        SCHEMA_TIME, /* RFC 3339, seconds */
+        SCHEMA_BYTES,     /* base64 in JSON */
+        SCHEMA_TIME,      /* RFC 3339, seconds */
         SCHEMA_MICROTIME, /* RFC 3339, microseconds */
-        SCHEMA_QUANTITY, /* string or number in, canonical string out */
+        SCHEMA_QUANTITY,  /* string or number in, canonical string out */
         SCHEMA_INT_OR_STRING,
         SCHEMA_RAW, /* any JSON (RawExtension, FieldsV1, JSON): kept as it is */
         SCHEMA_OBJECT,
@@ -38,19 +38,23 @@ struct schema_struct;
 struct schema_type {
         enum schema_kind kind;
         const struct schema_struct *object; /* SCHEMA_OBJECT */
-        const struct schema_type *elem; /* SCHEMA_ARRAY, SCHEMA_MAP */
-        enum schema_list list; /* SCHEMA_ARRAY: listType */
-        const char *const *keys; /* SCHEMA_LIST_MAP: listMapKeys, NULL-terminated */
-        const char *merge_key; /* SCHEMA_ARRAY: patchMergeKey or NULL */
-        bool merge; /* patchStrategy has "merge" */
-        bool retain_keys; /* patchStrategy has "retainKeys" */
+        const struct schema_type *elem;     /* SCHEMA_ARRAY, SCHEMA_MAP */
+        enum schema_list list;              /* SCHEMA_ARRAY: listType */
+        const char *const *keys;            /* SCHEMA_LIST_MAP: listMapKeys, NULL-terminated */
+        const char *merge_key;              /* SCHEMA_ARRAY: patchMergeKey or NULL */
+        bool merge;                         /* patchStrategy has "merge" */
+        bool retain_keys;                   /* patchStrategy has "retainKeys" */
         bool atomic; /* SCHEMA_OBJECT, SCHEMA_MAP: mapType atomic (of the field or of the struct) */
 };
 
 enum schema_field_flags {
-        SCHEMA_REQUIRED = 1 << 0, /* no omitempty in Go: always written, zero or not (OpenAPI's "required") */
-        SCHEMA_POINTER = 1 << 1, /* a pointer in Go: an explicit zero value is kept; a struct is absent when not given */
-        SCHEMA_ALWAYS = 1 << 2, /* a struct by value in Go: written as {} when empty (status, resources, strategy) */
+        SCHEMA_REQUIRED = 1 << 0, /* in OpenAPI's "required" (for validation and documents; see SCHEMA_WRITTEN) */
+        SCHEMA_POINTER =
+                1 << 1, /* a pointer in Go: an explicit zero value is kept; a struct is absent when not given */
+        /* By value in Go, of a type that has no empty form there: written even when empty. A struct (status, resources,
+         * strategy) as {}, a Time as null, a Quantity or IntOrString as its zero. */
+        SCHEMA_ALWAYS = 1 << 2,
+        SCHEMA_WRITTEN = 1 << 3, /* no omitempty in Go: written even when zero (a nil pointer, list or map as null) */
 };
 
 struct schema_field {
@@ -60,7 +64,7 @@ struct schema_field {
 };
 
 struct schema_struct {
-        const char *name; /* "io.k8s.api.core.v1.Pod" */
+        const char *name;                  /* "io.k8s.api.core.v1.Pod" */
         const struct schema_field *fields; /* sorted by name */
         uint16_t nfields;
 };
@@ -78,7 +82,7 @@ enum schema_verb {
 };
 
 struct schema_subresource {
-        const char *name; /* "status" */
+        const char *name;                   /* "status" */
         const char *group, *version, *kind; /* of what it takes and returns */
         uint16_t verbs;
         const struct schema_struct *type; /* NULL when there is no struct for it (options of connect) */
@@ -89,7 +93,7 @@ struct schema_resource {
         bool namespaced;
         uint16_t verbs;
         const char *const *short_names; /* NULL-terminated */
-        const char *const *categories; /* NULL-terminated */
+        const char *const *categories;  /* NULL-terminated */
         const struct schema_subresource *subresources;
         uint16_t nsubresources;
         const struct schema_struct *type;
