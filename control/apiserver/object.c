@@ -88,7 +88,7 @@ static char *put_span(char **at, struct span s)
 static struct object *object_build(const struct gather *g, const char *namespace, const char *name)
 {
         size_t fixed = sizeof(struct object) + g->nlabels * sizeof(struct object_label) + g->nfields * sizeof(char *);
-        struct object *o = malloc(fixed + g->bytes + strlen(namespace) + strlen(name) + 2);
+        struct object *o = malloc(fixed + g->bytes + 2 * strlen(namespace) + strlen(name) + 3);
         struct object_label *labels;
         struct span k, v;
         size_t at = 0, i;
@@ -102,6 +102,9 @@ static struct object *object_build(const struct gather *g, const char *namespace
         text = (char *)(fields + g->nfields);
         atomic_init(&o->refs, 1);
         o->namespace = put_span(&text, (struct span){namespace, strlen(namespace)});
+        o->key = text;
+        if (*namespace)
+                text = stpcpy(stpcpy(text, namespace), "/");
         o->name = put_span(&text, (struct span){name, strlen(name)});
         for (i = 0; i < g->nlabels && peek_next(g->labels, &at, &k, &v); i++)
                 labels[i] = (struct object_label){put_span(&text, k), put_span(&text, peek_plain_string(v))};

@@ -20,8 +20,9 @@ struct object {
         uint16_t nlabels, nfields;
         uint64_t revision, create_revision;
         struct blob *json;
+        const char *key;       /* "namespace/name", or "name" for cluster-scoped ones: the order of lists */
         const char *namespace; /* "" for cluster-scoped ones */
-        const char *name;
+        const char *name;      /* the tail of key */
         const struct object_label *labels;
         const char *const *fields; /* values of the kind's fields, in the order of kind_ops.fields */
 };
