@@ -127,7 +127,7 @@ static bool ring_grow(struct cache *c)
 /* Takes over the event's references. */
 static void ring_push(struct cache *c, struct cache_event *e)
 {
-        uint64_t now = clock_monotonic_ns();
+        uint64_t now = clock_mono_ns();
 
         if (c->head - c->tail == c->ring_cap) {
                 bool young = !c->ring_cap || now - ring_at(c, c->tail)->time_ns < RING_KEEP_NS;
@@ -165,16 +165,17 @@ static void wake_watchers(struct cache *c, const struct cache_event *e)
         }
 }
 
-static struct cache *cache_by_key(struct cache_set *set, const char *key, struct arena *a, struct storekey *ret)
+static struct cache *cache_by_key(struct cache_set *set, const char *key, struct arena *a, struct store_key_parts *ret)
 {
-        if (storekey_parse(a, key, ret))
+        if (store_key_parse(a, key, ret))
                 return NULL;
         return cache_find(set, ret->group, ret->plural);
 }
 
-static void cache_apply(struct cache *c, const struct storekey *k, const struct store_event *e)
+static void cache_apply(struct cache *c, const struct store_key_parts *k, const struct store_event *e)
 {
         struct cache_event ev = {.revision = e->revision, .deleted = !e->value};
+        char key[CACHE_KEY_MAX];
         _cleanup_object_ struct object *o = NULL;
 
         if (e->value)
@@ -188,7 +189,7 @@ static void cache_apply(struct cache *c, const struct storekey *k, const struct 
         if (o)
                 ev.old = objindex_put(&c->index, o);
         else
-                ev.old = objindex_remove(&c->index, storekey_object(k));
+                ev.old = objindex_remove(&c->index, key);
         ev.new = o ? TAKE_PTR(o) : ev.old ? object_at_revision(c->ops, ev.old, e->revision) : NULL;
         if (ev.new) {
                 ring_push(c, &ev);
@@ -203,7 +204,7 @@ static void on_store_events(void *userdata, const struct store_event *events, si
         struct arena a = ARENA_NULL;
 
         for (size_t i = 0; i < n; i++) {
-                struct storekey k;
+                struct store_key_parts k;
                 struct cache *c = cache_by_key(set, events[i].key, &a, &k);
 
                 if (c)
@@ -232,7 +233,7 @@ static int load_one(void *userdata, const char *key, struct blob *value, uint64_
 {
         struct load *l = userdata;
         _cleanup_object_ struct object *o = NULL;
-        struct storekey k;
+        struct store_key_parts k;
         struct cache *c = cache_by_key(l->set, key, &l->arena, &k);
 
         if (l->set->observer)
@@ -418,11 +419,10 @@ uint64_t cache_changed(struct cache *c)
 
 struct object *cache_get(struct cache *c, const char *namespace, const char *name)
 {
-        char key[600];
+        char key[CACHE_KEY_MAX];
         struct object *o;
 
-        if ((size_t)snprintf(key, sizeof(key), "%s%s%s", namespace ? namespace : "", namespace && *namespace ? "/" : "",
-                             name) >= sizeof(key))
+        if (!object_key(key, sizeof(key), namespace, name))
                 return NULL;
         pthread_rwlock_rdlock(&c->lock);
         o = object_ref(objindex_get(&c->index, key));
