@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define CACHE_KEY_MAX  600 /* a namespace and a name of 253 bytes each, and more than either may be */
 #define RING_MIN       256
 #define RING_MAX       16384
 #define RING_MAX_BYTES (32u << 20)
@@ -71,6 +72,14 @@ static void object_list_add(struct object_list *l, struct object *o)
                 l->cap = cap;
         }
         l->items[l->n++] = object_ref(o);
+}
+
+/* "namespace/name" into key; false when it is longer than any object's. */
+static bool object_key(char *key, size_t size, const char *namespace, const char *name)
+{
+        bool scoped = namespace && *namespace;
+
+        return (size_t)snprintf(key, size, "%s%s%s", scoped ? namespace : "", scoped ? "/" : "", name) < size;
 }
 
 static bool filter_match(const struct cache_filter *f, const struct object *o)
@@ -185,6 +194,8 @@ static void cache_apply(struct cache *c, const struct store_key_parts *k, const 
                           (unsigned long long)e->revision);
                 return;
         }
+        if (!object_key(key, sizeof(key), k->namespace, k->name))
+                return;
         pthread_rwlock_wrlock(&c->lock);
         if (o)
                 ev.old = objindex_put(&c->index, o);
