@@ -115,6 +115,47 @@ void strbuf_add_json_str(struct strbuf *b, const char *s, size_t n)
         strbuf_add_char(b, '"');
 }
 
+/* Bytes of the UTF-8 sequence of two or more that starts here, 0 when it is none (RFC 3629: no surrogates, shortest
+ * form). */
+static size_t utf8_len(const unsigned char *s, size_t n)
+{
+        size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+        if (s[0] < 0xc2 || s[0] > 0xf4 || n < len)
+                return 0;
+        for (size_t i = 1; i < len; i++)
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+            (s[0] == 0xf4 && s[1] > 0x8f))
+                return 0;
+        return len;
+}
+
+void strbuf_add_quoted(struct strbuf *b, const char *s, size_t n)
+{
+        static const char escapes[] = "\"\"\\\\\aa\bb\ff\nn\rr\tt\vv"; /* a byte and its letter, in turns */
+        size_t i, len;
+
+        strbuf_add_char(b, '"');
+        for (i = 0; i < n; i += len) {
+                unsigned char c = (unsigned char)s[i];
+                const char *e = NULL;
+
+                len = c >= 0x80 ? utf8_len((const unsigned char *)s + i, n - i) : 1;
+                for (const char *p = escapes; *p && !e; p += 2)
+                        e = *p == s[i] ? p : NULL;
+                if (e)
+                        strbuf_printf(b, "\\%c", e[1]);
+                else if (len && c >= 0x20 && c != 0x7f)
+                        strbuf_add(b, s + i, len);
+                else
+                        strbuf_printf(b, "\\x%02x", c);
+                len = MAX(len, (size_t)1);
+        }
+        strbuf_add_char(b, '"');
+}
+
 char *strbuf_take(struct strbuf *b, size_t *ret_len)
 {
         char *p;

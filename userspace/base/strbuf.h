@@ -27,6 +27,9 @@ void strbuf_add_u64(struct strbuf *b, uint64_t v);
 void strbuf_add_i64(struct strbuf *b, int64_t v);
 /* Adds s as a JSON string with its quotes; bytes that are not UTF-8 must not be in s. */
 void strbuf_add_json_str(struct strbuf *b, const char *s, size_t n);
+/* Adds s in double quotes as Go's %q does, as Kubernetes' messages have it: backslash escapes, and \xNN for what is no
+ * printable ASCII and no well-formed UTF-8. */
+void strbuf_add_quoted(struct strbuf *b, const char *s, size_t n);
 void strbuf_deinit(struct strbuf *b);
 /* Hands the data over (the caller frees it); the buffer is empty again. Never NULL. */
 char *strbuf_take(struct strbuf *b, size_t *ret_len);
