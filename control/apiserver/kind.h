@@ -22,11 +22,14 @@
 #include "kube/schema.h"
 #include "store/store.h"
 
+struct alloc;
+
 /* The cluster's settings that kinds need; constant while the server runs. */
 struct kind_config {
         const char *service_cidr[2];              /* primary, secondary or NULL ("10.96.0.0/16") */
         uint16_t node_port_first, node_port_last; /* inclusive */
         bool allow_privileged;
+        struct alloc *alloc; /* addresses and ports in use (alloc/alloc.h) */
 };
 
 struct user_info {
@@ -68,7 +71,8 @@ struct kctx {
         struct warnings *warnings;
         int64_t now_us; /* wall clock, microseconds since 1970 */
         bool dry_run;
-        unsigned attempt; /* 0, then counts up when staging lost a race and is asked again */
+        unsigned attempt;  /* 0, then counts up when staging lost a race and is asked again */
+        void **stage_memo; /* NULL at attempt 0; kept over the attempts of one request: what stage chose (arena) */
 };
 
 /* The transaction that a write becomes. Ops are copied; values are referenced. */
@@ -127,6 +131,8 @@ struct kind_ops {
          * Allocation that must be atomic with the write: may change obj and add ops (with preconditions) to the
          * transaction. Called last, again with a higher c->attempt when one of its preconditions failed; obj is NULL at
          * a delete, old NULL at a create. With c->dry_run it may only change obj. Field errors go to e.
+         * obj may still have what an earlier attempt put into it; c->stage_memo tells that from what the user asked
+         * for.
          */
         void (*stage)(const struct kctx *c, struct json_object *obj, const struct json_object *old,
                       struct txn_builder *t, struct ferrs *e);
