@@ -78,7 +78,7 @@ enum http_body_kind {
         HTTP_BODY_SOURCE, /* response.source: chunked, each read flushed */
 };
 
-/* A long body in pieces (a list of objects): `get` fills *data/*len for piece i of n; borrowed until release. */
+/* A long body in pieces (a list of objects): `get` fills *data and *len for piece i of n; borrowed until release. */
 struct http_parts {
         size_t n;
         uint64_t total_len;
