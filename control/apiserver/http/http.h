@@ -63,7 +63,8 @@ struct http_source {
         /* Puts up to max (>= 16 KiB) bytes into buf. Returns their number, 0 for "nothing now, I will wake", -1 for the
          * end. A source that has more than max puts the rest at the next call. */
         ssize_t (*read)(struct http_source *s, char *buf, size_t max);
-        /* Once, at the end, also when the client went away: releases everything. No wake may come after it returns. */
+        /* Once, at the end, also when the client went away (then perhaps without start): releases everything. No wake
+         * may come after it returns. The request and its arena are there until then. */
         void (*close)(struct http_source *s);
 };
 
@@ -115,10 +116,10 @@ struct http_app {
         enum http_where (*classify)(void *userdata, const struct http_request *req);
         void (*handle)(void *userdata, const struct http_request *req, struct http_response *res);
         /* The body of an answer that the server itself must give (400, 408, 413, 414, 415, 429, 431, 501, ...); fills
-         * buffer and content_type. */
+         * buffer and content_type, may add headers. */
         void (*error)(void *userdata, int status, const char *message, struct http_response *res);
         /* After each answer is out (or the client is gone): for metrics and the request log; may be NULL. bytes: body.
-         */
+         * method and path are "" when the head could not be read. */
         void (*done)(void *userdata, const struct http_request *req, int status, uint64_t bytes, uint64_t duration_ns);
 };
 
@@ -130,11 +131,12 @@ struct http_config {
         unsigned loops;                   /* 0: as many as CPUs, at most 4 */
         unsigned workers;                 /* 0: 64 */
         size_t max_body;                  /* bytes; 413 beyond */
-        size_t max_head;                  /* request line and headers; 431 beyond */
+        size_t max_body_total;            /* bytes of all bodies held at a time, 429 beyond; 0: 64 * max_body */
+        size_t max_head;                  /* request line and headers; 431 (414 within the line) beyond */
         unsigned max_connections;
-        unsigned head_timeout_ms;  /* from the first byte of a request to the end of its head (408), slow-loris */
+        unsigned head_timeout_ms;  /* for the handshake, and from a request's first byte to the end of its head (408) */
         unsigned body_timeout_ms;  /* for the whole body */
-        unsigned idle_timeout_ms;  /* between requests, and for the handshake */
+        unsigned idle_timeout_ms;  /* between requests */
         unsigned write_timeout_ms; /* a client that does not take any byte of an answer for that long is cut off */
 };
 
@@ -145,7 +147,8 @@ int http_server_new(const struct http_config *config, const struct http_app *app
 uint16_t http_server_port(const struct http_server *s);
 /* Reads the certificate files again (renewal); running connections stay. */
 int http_server_reload(struct http_server *s, struct err *reterr);
-/* Stops listening, lets requests in progress end (up to grace_ms), ends streams cleanly, frees everything. */
+/* Stops listening, lets requests in progress end (up to grace_ms), ends streams cleanly, frees everything. A handler that
+ * runs in a worker is waited for in any case. */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
 
 struct http_stats {
