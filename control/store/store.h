@@ -20,10 +20,10 @@ struct store;
 /* Positive outcomes. */
 enum store_outcome {
         STORE_OK = 0,
-        STORE_CONFLICT = 1, /* a precondition of the transaction does not hold; nothing was written */
+        STORE_CONFLICT = 1,  /* a precondition of the transaction does not hold; nothing was written */
         STORE_COMPACTED = 2, /* that revision's history is gone */
-        STORE_FUTURE = 3, /* that revision has not been reached */
-        STORE_FULL = 4, /* no space left: writes are refused, reads go on */
+        STORE_FUTURE = 3,    /* that revision has not been reached */
+        STORE_FULL = 4,      /* no space left: writes are refused, reads go on */
 };
 
 enum store_op_kind {
@@ -32,14 +32,14 @@ enum store_op_kind {
         STORE_CHECK, /* only the precondition */
 };
 
-#define STORE_REV_ANY UINT64_MAX /* no precondition */
-#define STORE_REV_NONE 0 /* the key must not exist */
+#define STORE_REV_ANY  UINT64_MAX /* no precondition */
+#define STORE_REV_NONE 0          /* the key must not exist */
 
 struct store_op {
         enum store_op_kind kind;
-        const char *key; /* borrowed during the call; no NUL, no newline, 1 to 1024 bytes */
+        const char *key;     /* borrowed during the call; no NUL, no newline, 1 to 1024 bytes */
         uint64_t expect_rev; /* the key's last change, STORE_REV_NONE or STORE_REV_ANY */
-        struct blob *value; /* STORE_PUT: borrowed; the store takes its own reference */
+        struct blob *value;  /* STORE_PUT: borrowed; the store takes its own reference */
 };
 
 struct store_txn {
@@ -48,8 +48,8 @@ struct store_txn {
 };
 
 struct store_result {
-        uint64_t revision; /* of the committed transaction */
-        size_t failed_op; /* STORE_CONFLICT: index of the first op whose precondition failed ... */
+        uint64_t revision;   /* of the committed transaction */
+        size_t failed_op;    /* STORE_CONFLICT: index of the first op whose precondition failed ... */
         uint64_t failed_rev; /* ... and that key's real revision (0: it does not exist) */
 };
 
@@ -67,19 +67,20 @@ typedef int (*store_range_fn)(void *userdata, const char *key, struct blob *valu
                               uint64_t create_revision);
 
 struct store_range {
-        const char *prefix; /* keys that start with it, in byte order ... */
+        const char *prefix;      /* keys that start with it, in byte order ... */
         const char *start_after; /* ... and are greater than this one (NULL: all) */
-        uint32_t limit; /* 0: no limit */
-        uint64_t revision; /* 0: now */
+        uint32_t limit;          /* 0: no limit */
+        uint64_t revision;       /* 0: now */
 };
 
 struct store_stats {
         uint64_t revision, compacted_revision;
         uint64_t keys;
-        uint64_t size_bytes; /* on disk */
+        uint64_t size_bytes;    /* on disk */
         uint64_t commits, txns; /* txns / commits is the mean size of a group commit */
         uint64_t commit_ns_total;
-        bool full; /* the last write was refused for want of space */
+        bool full;       /* the last write was refused for want of space */
+        bool compacting; /* compacted history is still being removed */
 };
 
 struct store_ops {

@@ -5,14 +5,15 @@
 #include "store/store.h"
 
 struct store_sqlite_config {
-        const char *path; /* the database file; -wal, -shm and .lock are beside it */
+        const char *path;        /* the database file; -wal, -shm and .lock are beside it */
         uint64_t max_size_bytes; /* writes are refused beyond; 0: no limit but the disk's */
-        bool skip_check; /* do not run the integrity check at start */
+        bool skip_check;         /* do not run the integrity check at start */
 };
 
 /*
- * Opens or makes the database, mode 0600, and locks it against a second server. Checks its integrity and schema version.
- * Returns 0, -EBUSY (another server has it), -EUCLEAN (damaged: reterr names what and how to restore), or negative errno.
+ * Opens or makes the database, mode 0600, and locks it against a second server. Checks its integrity and schema
+ * version. Returns 0, -EBUSY (another server has it), -EUCLEAN (damaged: reterr names what and how to restore), or
+ * negative errno.
  */
 int store_sqlite_open(const struct store_sqlite_config *config, struct store **ret, struct err *reterr);
 
