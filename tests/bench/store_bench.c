@@ -61,14 +61,25 @@ static void put(struct store *s, const char *key, struct blob *value)
                 die("put", r, &err);
 }
 
+static struct blob *value_new(void)
+{
+        char bytes[VALUE_BYTES];
+        struct blob *b;
+
+        memset(bytes, 'v', sizeof(bytes));
+        b = blob_new(bytes, sizeof(bytes));
+        if (!b)
+                abort();
+        return b;
+}
+
 static void *caller_main(void *arg)
 {
         struct caller *c = arg;
-        _cleanup_blob_ struct blob *value = blob_alloc(VALUE_BYTES);
+        _cleanup_blob_ struct blob *value = value_new();
         double begun, done;
         char key[96];
 
-        memset(value->data, 'v', VALUE_BYTES);
         for (begun = now_s(); begun < c->until && c->n < SAMPLES_MAX; begun = done) {
                 key_of(key, sizeof(key), c->index, c->n);
                 put(c->store, key, value);
@@ -179,13 +190,12 @@ static void list(struct store *s)
 
 static void fill(struct store *s)
 {
-        _cleanup_blob_ struct blob *value = blob_alloc(VALUE_BYTES);
+        _cleanup_blob_ struct blob *value = value_new();
         struct store_op ops[100];
         char keys[100][96];
         struct err err = ERR_NULL;
         int r;
 
-        memset(value->data, 'v', VALUE_BYTES);
         for (size_t i = 0; i < KEYS; i += 100) {
                 for (size_t k = 0; k < 100; k++) {
                         snprintf(keys[k], sizeof(keys[k]), "/registry/services/specs/default/svc-%05zu", i + k);

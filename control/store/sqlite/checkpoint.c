@@ -20,10 +20,10 @@
 
 #define WAL_HEADER         32
 #define WAL_FRAME          (24 + STORE_PAGE_SIZE)
-#define CHECKPOINT_FRAMES 1000
+#define CHECKPOINT_FRAMES  1000
 #define EXTEND_STRIDE      (512U << 10)
 #define EXTEND_AHEAD       (256U << 10)
-#define EXTEND_TOTAL (6U << 20) /* what is made in idle moments: a little more than CHECKPOINT_FRAMES */
+#define EXTEND_TOTAL       (6U << 20) /* what is made in idle moments: a little more than CHECKPOINT_FRAMES */
 #define EXTEND_FREE_FACTOR 8          /* only when that many times a stride is free */
 
 static void *checkpointer_main(void *arg)

@@ -441,7 +441,7 @@ struct storm_writer {
 /* Adds one to a counter by compare-and-swap, as clients do, beside a key of its own in the same transaction. */
 static int storm_increment(struct storm_writer *w, int i)
 {
-        char counter[32], own[32], text[16];
+        char counter[32], own[32], text[24];
         struct suite_list list;
         struct store_result result;
         long now = 0;
