@@ -105,7 +105,7 @@ static int read_all(int fd, size_t limit, char **ret, size_t *ret_len)
 int file_read(const char *path, size_t limit, char **ret, size_t *ret_len, struct err *reterr)
 {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-        size_t len;
+        size_t len = 0;
         int r = fd < 0 ? -errno : read_all(fd, limit, ret, &len);
 
         if (r == -EFBIG)
