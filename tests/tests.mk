@@ -15,7 +15,7 @@ FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 .PHONY: unit benches fuzzers test check-root bench fuzz demo
-.SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC))
+.SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
 benches: $(BENCH_BINS)

@@ -81,7 +81,7 @@ static bool slot_matches(const struct hashmap *m, const struct hashmap_slot *s, 
                 return false;
         if (m->kind == HASHMAP_U64)
                 return s->key.num == p->num;
-        return s->len == p->len && memcmp(s->key.str, p->str, p->len) == 0;
+        return p->str && s->len == p->len && memcmp(s->key.str, p->str, p->len) == 0;
 }
 
 /* The slot of that key, or the free one where it would go. The table has at least one free slot. */

@@ -129,7 +129,7 @@ static const char *const unversioned_kinds[] = {"APIGroup", "APIGroupList", "API
 
 static const struct schema_struct *meta_kind_find(const char *group, const char *version, const char *kind)
 {
-        char name[96] = "io.k8s.apimachinery.pkg.apis.meta.v1.";
+        char name[96];
         bool found = false;
 
         for (size_t i = 0; i < ARRAY_SIZE(shared_kinds); i++)
@@ -139,7 +139,7 @@ static const struct schema_struct *meta_kind_find(const char *group, const char 
                         found |= !strcmp(kind, unversioned_kinds[i]);
         if (!found)
                 return NULL;
-        strcat(name, kind); /* one of the words above */
+        snprintf(name, sizeof(name), "io.k8s.apimachinery.pkg.apis.meta.v1.%s", kind); /* one of the words above */
         return schema_struct_find(name);
 }
 
