@@ -14,13 +14,14 @@ struct arena_chunk;
 
 struct arena {
         struct arena_chunk *head;
-        size_t used; /* bytes handed out of head */
+        size_t used;  /* bytes handed out of head */
         size_t total; /* bytes of all chunks */
 };
 
 #define ARENA_NULL ((struct arena){0})
 
-/* All of these abort on out of memory only through arena_oom (a request that cannot get a few KiB cannot be answered). */
+/* All of these abort on out of memory only through arena_oom (a request that cannot get a few KiB cannot be answered).
+ */
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_zalloc(struct arena *a, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
@@ -31,5 +32,5 @@ char *arena_vprintf(struct arena *a, const char *fmt, va_list ap);
 /* Frees everything; the arena can be used again. */
 void arena_deinit(struct arena *a);
 
-#define arena_new(a, type)       ((type *)arena_zalloc(a, sizeof(type)))
-#define arena_array(a, type, n)  ((type *)arena_zalloc(a, sizeof(type) * (n)))
+#define arena_new(a, type)      ((type *)arena_zalloc(a, sizeof(type)))
+#define arena_array(a, type, n) ((type *)arena_zalloc(a, sizeof(type) * (n)))

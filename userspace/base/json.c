@@ -207,8 +207,7 @@ static void write_object(struct strbuf *b, const struct json_object *o)
         bool first = true;
 
         strbuf_add_char(b, '{');
-        json_foreach(o, key, val)
-        {
+        json_foreach (o, key, val) {
                 if (!first)
                         strbuf_add_char(b, ',');
                 first = false;
@@ -222,8 +221,7 @@ static void write_object(struct strbuf *b, const struct json_object *o)
 static void write_array(struct strbuf *b, const struct json_object *o)
 {
         strbuf_add_char(b, '[');
-        json_array_foreach(o, i, val)
-        {
+        json_array_foreach (o, i, val) {
                 if (i)
                         strbuf_add_char(b, ',');
                 json_write(b, val);

@@ -20,8 +20,8 @@ static inline void json_putp(struct json_object **o)
 
 #define _cleanup_json_ _cleanup_(json_putp)
 
-/* for each (const char *key, struct json_object *val) of an object; obj may be NULL or no object. The current key may be
- * deleted inside the loop, nothing may be added. */
+/* for each (const char *key, struct json_object *val) of an object; obj may be NULL or no object. The current key may
+ * be deleted inside the loop, nothing may be added. */
 #define json_foreach(obj, key, val)                                                                                    \
         const char *key _unused_ = NULL;                                                                               \
         struct json_object *val _unused_ = NULL;                                                                       \
@@ -89,8 +89,8 @@ struct json_object *json_copy(const struct json_object *o);
 bool json_equal(const struct json_object *a, const struct json_object *b);
 
 /*
- * Parses one JSON text (RFC 8259, strictly: UTF-8, no trailing bytes, depth <= JSON_DEPTH_MAX). On success *ret is owned
- * by the caller; it is NULL for the text `null`. Returns -EINVAL with the byte offset in reterr.
+ * Parses one JSON text (RFC 8259, strictly: UTF-8, no trailing bytes, depth <= JSON_DEPTH_MAX). On success *ret is
+ * owned by the caller; it is NULL for the text `null`. Returns -EINVAL with the byte offset in reterr.
  */
 int json_parse(const char *data, size_t len, struct json_object **ret, struct err *reterr);
 /* Appends the compact text. */
