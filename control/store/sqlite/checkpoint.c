@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "store/sqlite/files.h"
+#include "store/sqlite/dbfile.h"
 #include "store/sqlite/internal.h"
 
 #define WAL_HEADER         32
@@ -129,7 +129,7 @@ static bool wal_open(struct sqlite_store *s)
 
         if (s->writer.wal_fd >= 0)
                 return true;
-        name = file_beside(s->path, "-wal");
+        name = dbfile_beside(s->path, "-wal");
         if (!name || !s->writer.wal_frames)
                 return false;
         s->writer.wal_fd = open(name, O_WRONLY | O_CLOEXEC);

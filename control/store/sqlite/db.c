@@ -6,7 +6,7 @@
 
 #define BUSY_TIMEOUT_MS 5000
 
-static int errno_outcome(int sys_errno, int fallback)
+static int errno_outcome(int sys_errno)
 {
         switch (sys_errno) {
         case ENOSPC:
@@ -14,21 +14,41 @@ static int errno_outcome(int sys_errno, int fallback)
         case EFBIG: /* RLIMIT_FSIZE */
                 return STORE_FULL;
         case 0:
-                return fallback;
+                return -EIO;
         default:
                 return -sys_errno;
         }
 }
 
+/*
+ * SQLite keeps the errno of some failed calls, but not of those in COMMIT: there the errno that the call left behind
+ * tells, if it is one that only a failed write can leave.
+ */
+static int io_outcome(sqlite3 *db, int left_errno)
+{
+        switch (left_errno) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+        case EIO:
+        case EROFS:
+                return errno_outcome(left_errno);
+        default:
+                return errno_outcome(sqlite3_system_errno(db));
+        }
+}
+
 static int rc_outcome(sqlite3 *db, int rc)
 {
+        int left_errno = errno;
+
         switch (rc & 0xff) {
         case SQLITE_FULL:
                 return STORE_FULL;
         case SQLITE_IOERR:
-                return rc == SQLITE_IOERR_NOMEM ? -ENOMEM : errno_outcome(sqlite3_system_errno(db), -EIO);
+                return rc == SQLITE_IOERR_NOMEM ? -ENOMEM : io_outcome(db, left_errno);
         case SQLITE_CANTOPEN:
-                return errno_outcome(sqlite3_system_errno(db), -EIO);
+                return errno_outcome(sqlite3_system_errno(db));
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
                 return -EUCLEAN;
@@ -51,8 +71,8 @@ static int rc_outcome(sqlite3 *db, int rc)
 
 int db_error(sqlite3 *db, int rc, struct err *reterr)
 {
-        const char *file = sqlite3_db_filename(db, "main");
         int r = rc_outcome(db, rc);
+        const char *file = sqlite3_db_filename(db, "main");
 
         return err_set(reterr, r, "%s: %s (SQLite error %d)", file ? file : "database", sqlite3_errmsg(db), rc);
 }
@@ -74,8 +94,10 @@ int db_open(const char *path, int flags, sqlite3 **ret, struct err *reterr)
 
 int db_exec(sqlite3 *db, const char *sql, struct err *reterr)
 {
-        int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+        int rc;
 
+        errno = 0;
+        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
         return rc ? db_error(db, rc, reterr) : 0;
 }
 
@@ -105,6 +127,7 @@ int db_run(sqlite3_stmt *stmt, struct err *reterr)
 {
         int r, rc;
 
+        errno = 0;
         rc = sqlite3_step(stmt);
         r = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : db_error(sqlite3_db_handle(stmt), rc, reterr);
         sqlite3_reset(stmt);

@@ -4,7 +4,7 @@
 #include <libgen.h>
 #include <string.h>
 
-#include "store/sqlite/files.h"
+#include "store/sqlite/dbfile.h"
 #include "store/sqlite/internal.h"
 
 #define STR_(x) #x
@@ -41,13 +41,13 @@ int schema_create(const char *path, struct err *reterr)
         _cleanup_free_ char *tmp = NULL;
         int r;
 
-        r = file_make_temporary(path, &tmp, reterr);
+        r = dbfile_make_temporary(path, &tmp, reterr);
         if (!r)
                 r = schema_write(tmp, reterr);
         if (!r)
-                r = file_publish(tmp, path, reterr);
+                r = dbfile_publish(tmp, path, reterr);
         if (r && tmp)
-                file_unlink_database(tmp);
+                dbfile_unlink(tmp);
         return r;
 }
 

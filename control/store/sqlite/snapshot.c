@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/sqlite/files.h"
+#include "store/sqlite/dbfile.h"
 #include "store/sqlite/internal.h"
 
 /* One read transaction: a server may go on writing. The copy has no unused pages and needs no WAL. */
@@ -47,13 +47,13 @@ int store_sqlite_snapshot_save(const char *path, const char *dst, struct err *re
                 return err_set(reterr, -errno, "%s: %s", path, strerror(errno));
         if (same_file(path, dst))
                 return err_set(reterr, -EINVAL, "%s: is the store itself, not a place for its snapshot", dst);
-        r = file_make_temporary(dst, &tmp, reterr);
+        r = dbfile_make_temporary(dst, &tmp, reterr);
         if (!r)
                 r = vacuum_into(path, tmp, reterr);
         if (!r)
-                r = file_publish(tmp, dst, reterr);
+                r = dbfile_publish(tmp, dst, reterr);
         if (r && tmp)
-                file_unlink_database(tmp);
+                dbfile_unlink(tmp);
         return space_to_errno(r);
 }
 
@@ -79,7 +79,7 @@ static int check_copy(const char *tmp, const char *snapshot, struct err *reterr)
 
 static int move(const char *path, const char *from_suffix, const char *to_suffix, struct err *reterr)
 {
-        _cleanup_free_ char *from = file_beside(path, from_suffix), *to = file_beside(path, to_suffix);
+        _cleanup_free_ char *from = dbfile_beside(path, from_suffix), *to = dbfile_beside(path, to_suffix);
 
         if (!from || !to)
                 return err_set(reterr, -ENOMEM, "out of memory");
@@ -94,13 +94,13 @@ static int move(const char *path, const char *from_suffix, const char *to_suffix
  */
 static int set_aside(const char *path, struct err *reterr)
 {
-        _cleanup_free_ char *old = file_beside(path, ".old"), *shm = file_beside(path, "-shm");
+        _cleanup_free_ char *old = dbfile_beside(path, ".old"), *shm = dbfile_beside(path, "-shm");
         int r;
 
         if (!old || !shm)
                 return err_set(reterr, -ENOMEM, "out of memory");
         if (access(path, F_OK) == 0) {
-                file_unlink_database(old);
+                dbfile_unlink(old);
                 r = move(path, "", ".old", reterr);
                 if (r)
                         return r;
@@ -116,17 +116,17 @@ static int restore_locked(const char *snapshot, const char *path, bool force, st
 
         if (!force && access(path, F_OK) == 0)
                 return err_set(reterr, -EEXIST, "%s: exists; with --force it is kept as %s.old", path, path);
-        r = file_make_temporary(path, &tmp, reterr);
+        r = dbfile_make_temporary(path, &tmp, reterr);
         if (!r)
-                r = file_copy(snapshot, tmp, reterr);
+                r = dbfile_copy(snapshot, tmp, reterr);
         if (!r)
                 r = check_copy(tmp, snapshot, reterr);
         if (!r)
                 r = set_aside(path, reterr);
         if (!r)
-                r = file_publish(tmp, path, reterr);
+                r = dbfile_publish(tmp, path, reterr);
         if (r && tmp)
-                file_unlink_database(tmp);
+                dbfile_unlink(tmp);
         return space_to_errno(r);
 }
 

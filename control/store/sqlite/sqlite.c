@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/sqlite/files.h"
+#include "store/sqlite/dbfile.h"
 #include "store/sqlite/internal.h"
 
 /* Nothing but the writer's own commits is ever unfinished, so that a page cache of a few MB serves it. */
@@ -46,7 +46,7 @@ static int sqlite_compact(struct store *base, uint64_t revision, struct err *ret
 
 static uint64_t file_size(const char *path, const char *suffix)
 {
-        _cleanup_free_ char *name = file_beside(path, suffix);
+        _cleanup_free_ char *name = dbfile_beside(path, suffix);
         struct stat st;
 
         return name && stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;

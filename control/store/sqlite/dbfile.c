@@ -5,37 +5,37 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/sqlite/files.h"
+#include "store/sqlite/dbfile.h"
 
 #define COPY_CHUNK (1U << 20)
 
-char *file_beside(const char *path, const char *suffix)
+char *dbfile_beside(const char *path, const char *suffix)
 {
         char *name;
 
         return asprintf(&name, "%s%s", path, suffix) < 0 ? NULL : name;
 }
 
-void file_unlink_database(const char *path)
+void dbfile_unlink(const char *path)
 {
         static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
 
         for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-                _cleanup_free_ char *name = file_beside(path, suffixes[i]);
+                _cleanup_free_ char *name = dbfile_beside(path, suffixes[i]);
 
                 if (name)
                         unlink(name);
         }
 }
 
-int file_make_temporary(const char *path, char **ret_name, struct err *reterr)
+int dbfile_make_temporary(const char *path, char **ret_name, struct err *reterr)
 {
-        _cleanup_free_ char *name = file_beside(path, ".tmp");
+        _cleanup_free_ char *name = dbfile_beside(path, ".tmp");
         _cleanup_close_ int fd = -1;
 
         if (!name)
                 return err_set(reterr, -ENOMEM, "out of memory");
-        file_unlink_database(name);
+        dbfile_unlink(name);
         fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0)
                 return err_set(reterr, -errno, "%s: cannot create: %s", name, strerror(errno));
@@ -43,7 +43,7 @@ int file_make_temporary(const char *path, char **ret_name, struct err *reterr)
         return 0;
 }
 
-int file_sync_folder(const char *path, struct err *reterr)
+int dbfile_sync_folder(const char *path, struct err *reterr)
 {
         _cleanup_free_ char *copy = strdup(path);
         _cleanup_close_ int fd = -1;
@@ -56,7 +56,7 @@ int file_sync_folder(const char *path, struct err *reterr)
         return 0;
 }
 
-int file_publish(const char *tmp, const char *path, struct err *reterr)
+int dbfile_publish(const char *tmp, const char *path, struct err *reterr)
 {
         _cleanup_close_ int fd = open(tmp, O_RDWR | O_CLOEXEC);
 
@@ -64,7 +64,7 @@ int file_publish(const char *tmp, const char *path, struct err *reterr)
                 return err_set(reterr, -errno, "%s: cannot sync: %s", tmp, strerror(errno));
         if (rename(tmp, path) < 0)
                 return err_set(reterr, -errno, "%s: cannot rename to %s: %s", tmp, path, strerror(errno));
-        return file_sync_folder(path, reterr);
+        return dbfile_sync_folder(path, reterr);
 }
 
 static int write_all(int fd, const char *data, size_t n)
@@ -82,7 +82,7 @@ static int write_all(int fd, const char *data, size_t n)
         return 0;
 }
 
-int file_copy(const char *from, const char *to, struct err *reterr)
+int dbfile_copy(const char *from, const char *to, struct err *reterr)
 {
         _cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC);
         _cleanup_close_ int out = open(to, O_WRONLY | O_TRUNC | O_CLOEXEC);
