@@ -28,7 +28,7 @@ format: ## rewrite all C files by .clang-format
 
 # clang-tidy is slow: a file is looked at again when its object is (it or a header changed), or when the checks change.
 tidy: $(patsubst %.c,$(O)/tidy/%.ok,$(TIDY_SRC))
-$(O)/tidy/%.ok: %.c $(O)/obj/%.o .clang-tidy
+$(O)/tidy/%.ok: %.c $(O)/obj/%.o .clang-tidy tests/.clang-tidy
 	$(call say,TIDY,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(filter-out -W%,$(COMMON_CFLAGS) $(FILE_CFLAGS)) 2>$@.log || { cat $@.log; false; }
