@@ -32,7 +32,7 @@ static inline void json_putp(struct json_object **o)
 
 /* for each element of an array; arr may be NULL or no array. i is a size_t. */
 #define json_array_foreach(arr, i, val)                                                                                \
-        struct json_object *val = NULL;                                                                                \
+        struct json_object *val _unused_ = NULL;                                                                       \
         for (size_t i = 0, _len_##i = json_len(arr); i < _len_##i && (val = json_idx(arr, i), true); i++)
 
 #define JSON_DEPTH_MAX 128
