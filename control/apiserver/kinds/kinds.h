@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kinds that have C of their own: KINDS lists them once, sorted by group and plural, and registry.c makes the table
- * out of it. A kind's file defines `const struct kind_ops kind_<name>`.
+ * The kinds that have C of their own: KINDS lists them once, and registry.c makes the table out of it. A kind's file
+ * defines `const struct kind_ops kind_<name>`.
  */
 #pragma once
 
 #include "apiserver/kind.h"
 
-#define KINDS(X)
+/* What runs, and where. */
+#define KINDS_WORKLOADS(X)
+
+/* The network, configuration, access, policy, storage and extension. */
+#define KINDS_SERVICES(X) X(services)
+
+#define KINDS(X) KINDS_WORKLOADS(X) KINDS_SERVICES(X)
 
 #define KIND_DECLARE(name) extern const struct kind_ops kind_##name;
 KINDS(KIND_DECLARE)
