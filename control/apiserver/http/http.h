@@ -123,6 +123,7 @@ struct http_app {
         void (*done)(void *userdata, const struct http_request *req, int status, uint64_t bytes, uint64_t duration_ns);
 };
 
+/* A number that is 0 stands for its default. */
 struct http_config {
         const char *address;              /* "0.0.0.0", "::", "127.0.0.1" */
         uint16_t port;                    /* 0: any; http_server_port tells */
@@ -147,8 +148,8 @@ int http_server_new(const struct http_config *config, const struct http_app *app
 uint16_t http_server_port(const struct http_server *s);
 /* Reads the certificate files again (renewal); running connections stay. */
 int http_server_reload(struct http_server *s, struct err *reterr);
-/* Stops listening, lets requests in progress end (up to grace_ms), ends streams cleanly, frees everything. A handler that
- * runs in a worker is waited for in any case. */
+/* Stops listening, lets requests in progress end (up to grace_ms), ends streams cleanly, frees everything. A handler
+ * that runs in a worker is waited for in any case. */
 void http_server_stop(struct http_server *s, unsigned grace_ms);
 
 struct http_stats {
