@@ -17,13 +17,13 @@
 #define PAUSE_MS         100
 
 struct handover {
-        struct loop_task task;
-        struct loop *loop;
+        struct http_task task;
+        struct http_loop *loop;
         int fd;
         char address[56];
 };
 
-static void handover_run(struct loop_task *t)
+static void handover_run(struct http_task *t)
 {
         struct handover *h = container_of(t, struct handover, task);
 
@@ -66,7 +66,7 @@ static void set_options(int fd)
 
 static void hand_out(struct http_server *s, int fd, const struct sockaddr_storage *sa)
 {
-        struct loop *to = &s->loops[s->next_loop++ % s->nloops];
+        struct http_loop *to = &s->loops[s->next_loop++ % s->nloops];
         struct handover *h;
 
         if (atomic_fetch_add(&s->conns, 1) >= s->config.max_connections || !(h = malloc(sizeof(*h)))) {
@@ -77,10 +77,10 @@ static void hand_out(struct http_server *s, int fd, const struct sockaddr_storag
         set_options(fd);
         *h = (struct handover){.task.run = handover_run, .loop = to, .fd = fd};
         address_text(sa, h->address, sizeof(h->address));
-        loop_post(to, &h->task);
+        http_loop_post(to, &h->task);
 }
 
-void accept_ready(struct loop *l)
+void accept_ready(struct http_loop *l)
 {
         struct http_server *s = l->server;
         int i;
@@ -103,7 +103,7 @@ void accept_ready(struct loop *l)
 }
 
 /* Out of descriptors or memory: the listening socket would be ready again and again. */
-void accept_pause(struct loop *l)
+void accept_pause(struct http_loop *l)
 {
         struct epoll_event ev = {.events = 0, .data.ptr = l->server};
 
@@ -112,7 +112,7 @@ void accept_pause(struct loop *l)
         l->accept_again_ms = l->now_ms + PAUSE_MS;
 }
 
-void accept_resume(struct loop *l)
+void accept_resume(struct http_loop *l)
 {
         struct epoll_event ev = {.events = EPOLLIN, .data.ptr = l->server};
 

@@ -26,7 +26,7 @@ static void conn_free(struct conn *c)
         free(c);
 }
 
-void conn_new(struct loop *l, int fd, const char *address)
+void conn_new(struct http_loop *l, int fd, const char *address)
 {
         struct epoll_event ev = {.events = EPOLLIN};
         struct conn *c = mem_new(struct conn);
@@ -44,7 +44,7 @@ void conn_new(struct loop *l, int fd, const char *address)
                 conn_free(c);
                 return;
         }
-        loop_timer(c, TIMER_HANDSHAKE);
+        http_loop_timer(c, TIMER_HANDSHAKE);
 }
 
 void conn_destroy(struct conn *c)
@@ -148,7 +148,7 @@ static void set_timer(struct conn *c)
         enum timer_kind kind = wanted_timer(c);
 
         if (kind != c->timer_kind || (kind == TIMER_WRITE && c->progress))
-                loop_timer(c, kind);
+                http_loop_timer(c, kind);
         c->progress = false;
 }
 
@@ -176,7 +176,7 @@ void conn_drive(struct conn *c)
         if (step == STEP_AGAIN)
                 list_append(&c->loop->turn, &c->turn);
         set_timer(c);
-        loop_arm(c, wanted_events(c));
+        http_loop_arm(c, wanted_events(c));
 }
 
 void conn_event(struct conn *c, uint32_t events)

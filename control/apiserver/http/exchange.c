@@ -9,7 +9,7 @@
 
 #define BODY_FIRST 4096
 
-static void completed(struct loop_task *t)
+static void completed(struct http_task *t)
 {
         struct exchange *x = container_of(t, struct exchange, task);
         struct conn *c = x->conn;

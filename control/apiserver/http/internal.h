@@ -70,9 +70,9 @@ enum step {
 };
 
 /* Work for a loop from any thread. Embedded; may be posted again from the moment that run is called. */
-struct loop_task {
-        struct loop_task *next;
-        void (*run)(struct loop_task *t);
+struct http_task {
+        struct http_task *next;
+        void (*run)(struct http_task *t);
 };
 
 struct tls_creds {
@@ -82,8 +82,8 @@ struct tls_creds {
 };
 
 struct http_stream {
-        struct loop_task task;
-        struct loop *loop;
+        struct http_task task;
+        struct http_loop *loop;
         atomic_bool queued;
         bool orphan; /* the connection is gone: run frees the exchange */
 };
@@ -99,7 +99,7 @@ struct gzip;
 
 /* One request and its answer. */
 struct exchange {
-        struct loop_task task; /* completion */
+        struct http_task task; /* completion */
         struct exchange *next; /* in the workers' queue */
         struct conn *conn;
         struct http_server *server;
@@ -126,7 +126,7 @@ struct exchange {
 
 struct conn {
         struct list all, timer, turn;
-        struct loop *loop;
+        struct http_loop *loop;
         gnutls_session_t session;
         struct tls_creds *creds;
         struct exchange *x;
@@ -156,11 +156,11 @@ struct conn {
         char address[56];
 };
 
-struct loop {
+struct http_loop {
         struct http_server *server;
         pthread_t thread;
         int epoll_fd, event_fd;
-        _Atomic(struct loop_task *) tasks;
+        _Atomic(struct http_task *) tasks;
         atomic_bool asleep;
         bool draining, quit, reported;
         bool accept_paused;
@@ -170,7 +170,7 @@ struct loop {
         char date[40];
         struct list conns, turn, timers[TIMER_KINDS];
         unsigned nconns, ngzip;
-        struct loop_task drain_task, cut_task, quit_task;
+        struct http_task drain_task, cut_task, quit_task;
 
         /* Of the connection that is served right now: what was read from its socket. */
         struct conn *raw_owner;
@@ -200,7 +200,7 @@ struct http_server {
         struct tls_creds *creds;
         gnutls_priority_t priority;
         char *cert_file, *key_file, *client_ca_file;
-        struct loop *loops;
+        struct http_loop *loops;
         unsigned nloops, nthreads, next_loop;
         unsigned timeouts[TIMER_KINDS];
         struct worker_pool pool;
@@ -241,7 +241,7 @@ void tls_end(struct conn *c);
 void peer_read(struct conn *c);
 
 /* conn.c */
-void conn_new(struct loop *l, int fd, const char *address);
+void conn_new(struct http_loop *l, int fd, const char *address);
 /* Gets the connection on; it may be freed afterwards. */
 void conn_drive(struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
@@ -304,14 +304,14 @@ void workers_stop(struct worker_pool *p);
 void workers_deinit(struct worker_pool *p);
 
 /* loop.c */
-int loop_init(struct loop *l, struct http_server *s);
-void loop_deinit(struct loop *l);
-void *loop_run(void *loop);
-void loop_post(struct loop *l, struct loop_task *t);
-void loop_arm(struct conn *c, uint32_t events);
-void loop_timer(struct conn *c, enum timer_kind kind);
-const char *loop_date(struct loop *l);
+int http_loop_init(struct http_loop *l, struct http_server *s);
+void http_loop_deinit(struct http_loop *l);
+void *http_loop_run(void *loop);
+void http_loop_post(struct http_loop *l, struct http_task *t);
+void http_loop_arm(struct conn *c, uint32_t events);
+void http_loop_timer(struct conn *c, enum timer_kind kind);
+const char *http_loop_date(struct http_loop *l);
 /* accept.c */
-void accept_ready(struct loop *l);
-void accept_pause(struct loop *l);
-void accept_resume(struct loop *l);
+void accept_ready(struct http_loop *l);
+void accept_pause(struct http_loop *l);
+void accept_resume(struct http_loop *l);

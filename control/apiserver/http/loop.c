@@ -12,7 +12,7 @@
 
 #define EVENTS_MAX 64
 
-int loop_init(struct loop *l, struct http_server *s)
+int http_loop_init(struct http_loop *l, struct http_server *s)
 {
         struct epoll_event ev = {.events = EPOLLIN, .data.ptr = l};
         size_t i;
@@ -33,7 +33,7 @@ int loop_init(struct loop *l, struct http_server *s)
         return 0;
 }
 
-void loop_deinit(struct loop *l)
+void http_loop_deinit(struct http_loop *l)
 {
         closep(&l->epoll_fd);
         closep(&l->event_fd);
@@ -43,7 +43,7 @@ void loop_deinit(struct loop *l)
  * A stack that the loop takes whole and turns round. A loop that is awake looks at it again before it sleeps, so only
  * the first post to a sleeping one costs a system call.
  */
-void loop_post(struct loop *l, struct loop_task *t)
+void http_loop_post(struct http_loop *l, struct http_task *t)
 {
         uint64_t one = 1;
 
@@ -54,9 +54,9 @@ void loop_post(struct loop *l, struct loop_task *t)
                 (void)!write(l->event_fd, &one, sizeof(one));
 }
 
-static void run_tasks(struct loop *l)
+static void run_tasks(struct http_loop *l)
 {
-        struct loop_task *t = atomic_exchange(&l->tasks, NULL), *first = NULL, *next;
+        struct http_task *t = atomic_exchange(&l->tasks, NULL), *first = NULL, *next;
 
         for (; t; t = next) {
                 next = t->next;
@@ -69,7 +69,7 @@ static void run_tasks(struct loop *l)
         }
 }
 
-void loop_arm(struct conn *c, uint32_t events)
+void http_loop_arm(struct conn *c, uint32_t events)
 {
         struct epoll_event ev = {.events = events, .data.ptr = c};
 
@@ -79,9 +79,9 @@ void loop_arm(struct conn *c, uint32_t events)
         epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
-void loop_timer(struct conn *c, enum timer_kind kind)
+void http_loop_timer(struct conn *c, enum timer_kind kind)
 {
-        struct loop *l = c->loop;
+        struct http_loop *l = c->loop;
 
         list_del(&c->timer);
         c->timer_kind = kind;
@@ -91,7 +91,7 @@ void loop_timer(struct conn *c, enum timer_kind kind)
         list_append(&l->timers[kind], &c->timer);
 }
 
-static void run_timers(struct loop *l)
+static void run_timers(struct http_loop *l)
 {
         size_t i;
 
@@ -101,7 +101,7 @@ static void run_timers(struct loop *l)
 
                         if (c->deadline_ms > l->now_ms)
                                 break;
-                        loop_timer(c, TIMER_NONE);
+                        http_loop_timer(c, TIMER_NONE);
                         conn_expired(c);
                 }
         if (l->accept_paused && l->accept_again_ms <= l->now_ms)
@@ -109,7 +109,7 @@ static void run_timers(struct loop *l)
 }
 
 /* Connections that had used up their share get their next turn. */
-static void run_turn(struct loop *l)
+static void run_turn(struct http_loop *l)
 {
         struct list now;
 
@@ -123,7 +123,7 @@ static void run_turn(struct loop *l)
         }
 }
 
-static int sleep_ms(struct loop *l)
+static int sleep_ms(struct http_loop *l)
 {
         uint64_t until = l->accept_paused ? l->accept_again_ms : UINT64_MAX;
         size_t i;
@@ -139,7 +139,7 @@ static int sleep_ms(struct loop *l)
         return until > l->now_ms ? (int)MIN(until - l->now_ms, 60000) : 0;
 }
 
-static void dispatch(struct loop *l, const struct epoll_event *ev)
+static void dispatch(struct http_loop *l, const struct epoll_event *ev)
 {
         uint64_t count;
 
@@ -152,7 +152,7 @@ static void dispatch(struct loop *l, const struct epoll_event *ev)
 }
 
 /* Tells http_server_stop, once, that nothing is left here. */
-static void report_empty(struct loop *l)
+static void report_empty(struct http_loop *l)
 {
         struct http_server *s = l->server;
 
@@ -165,9 +165,9 @@ static void report_empty(struct loop *l)
         pthread_mutex_unlock(&s->stop_lock);
 }
 
-void *loop_run(void *arg)
+void *http_loop_run(void *arg)
 {
-        struct loop *l = arg;
+        struct http_loop *l = arg;
         struct epoll_event events[EVENTS_MAX];
 
         while (!l->quit || l->nconns || atomic_load(&l->tasks)) {
@@ -187,7 +187,7 @@ void *loop_run(void *arg)
         return NULL;
 }
 
-const char *loop_date(struct loop *l)
+const char *http_loop_date(struct http_loop *l)
 {
         time_t now = time(NULL);
         struct tm tm;

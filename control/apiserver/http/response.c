@@ -112,7 +112,7 @@ size_t response_head(struct exchange *x, char *buf)
         if (res->content_type)
                 put_header(&to, "Content-Type", res->content_type);
         to.end = buf + RESPONSE_HEAD_MAX;
-        put_header(&to, "Date", loop_date(x->conn->loop));
+        put_header(&to, "Date", http_loop_date(x->conn->loop));
         if (x->gzip) {
                 put_header(&to, "Content-Encoding", "gzip");
                 put_header(&to, "Vary", "Accept-Encoding");

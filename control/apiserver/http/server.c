@@ -87,7 +87,7 @@ static int start_loops(struct http_server *s, struct err *reterr)
         int r;
 
         while (s->nloops < s->config.loops) {
-                r = loop_init(&s->loops[s->nloops++], s);
+                r = http_loop_init(&s->loops[s->nloops++], s);
                 if (r < 0)
                         return err_set(reterr, r, "event loop: %s", strerror(-r));
         }
@@ -96,7 +96,7 @@ static int start_loops(struct http_server *s, struct err *reterr)
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
         for (r = 0; s->nthreads < s->nloops && !r; s->nthreads += !r)
-                r = pthread_create(&s->loops[s->nthreads].thread, NULL, loop_run, &s->loops[s->nthreads]);
+                r = pthread_create(&s->loops[s->nthreads].thread, NULL, http_loop_run, &s->loops[s->nthreads]);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         return r ? err_set(reterr, -r, "starting a thread: %s", strerror(r)) : 0;
 }
@@ -172,7 +172,7 @@ int http_server_reload(struct http_server *s, struct err *reterr)
 }
 
 /* The next one may be freed with this one only by being this one: a step touches its own connection. */
-static void each_conn(struct loop *l, void (*fn)(struct conn *))
+static void each_conn(struct http_loop *l, void (*fn)(struct conn *))
 {
         struct list *node, *next;
 
@@ -182,9 +182,9 @@ static void each_conn(struct loop *l, void (*fn)(struct conn *))
         }
 }
 
-static void drain(struct loop_task *t)
+static void drain(struct http_task *t)
 {
-        struct loop *l = container_of(t, struct loop, drain_task);
+        struct http_loop *l = container_of(t, struct http_loop, drain_task);
 
         l->draining = true;
         if (l == &l->server->loops[0])
@@ -192,14 +192,14 @@ static void drain(struct loop_task *t)
         each_conn(l, conn_drain);
 }
 
-static void cut(struct loop_task *t)
+static void cut(struct http_task *t)
 {
-        each_conn(container_of(t, struct loop, cut_task), conn_destroy);
+        each_conn(container_of(t, struct http_loop, cut_task), conn_destroy);
 }
 
-static void quit(struct loop_task *t)
+static void quit(struct http_task *t)
 {
-        container_of(t, struct loop, quit_task)->quit = true;
+        container_of(t, struct http_loop, quit_task)->quit = true;
 }
 
 static void wait_empty(struct http_server *s, unsigned grace_ms)
@@ -226,22 +226,22 @@ static void stop_loops(struct http_server *s, unsigned grace_ms)
 
         for (i = 0; i < s->nthreads; i++) {
                 s->loops[i].drain_task.run = drain;
-                loop_post(&s->loops[i], &s->loops[i].drain_task);
+                http_loop_post(&s->loops[i], &s->loops[i].drain_task);
         }
         wait_empty(s, grace_ms);
         for (i = 0; i < s->nthreads; i++) {
                 s->loops[i].cut_task.run = cut;
-                loop_post(&s->loops[i], &s->loops[i].cut_task);
+                http_loop_post(&s->loops[i], &s->loops[i].cut_task);
         }
         workers_stop(&s->pool);
         for (i = 0; i < s->nthreads; i++) {
                 s->loops[i].quit_task.run = quit;
-                loop_post(&s->loops[i], &s->loops[i].quit_task);
+                http_loop_post(&s->loops[i], &s->loops[i].quit_task);
         }
         for (i = 0; i < s->nthreads; i++)
                 pthread_join(s->loops[i].thread, NULL);
         for (i = 0; i < s->nloops; i++)
-                loop_deinit(&s->loops[i]);
+                http_loop_deinit(&s->loops[i]);
 }
 
 void http_server_stop(struct http_server *s, unsigned grace_ms)

@@ -9,7 +9,7 @@
 
 #define SIZE_LINE 8 /* room in front of a chunk */
 
-static void stream_run(struct loop_task *t)
+static void stream_run(struct http_task *t)
 {
         struct exchange *x = container_of(t, struct exchange, stream.task);
 
@@ -23,7 +23,7 @@ static void stream_run(struct loop_task *t)
 void http_stream_wake(struct http_stream *stream)
 {
         if (!atomic_load(&stream->queued) && !atomic_exchange(&stream->queued, true))
-                loop_post(stream->loop, &stream->task);
+                http_loop_post(stream->loop, &stream->task);
 }
 
 void stream_start(struct exchange *x)
@@ -37,7 +37,7 @@ void stream_start(struct exchange *x)
 
 static bool has_input(const struct conn *c)
 {
-        const struct loop *l = c->loop;
+        const struct http_loop *l = c->loop;
 
         return c->readable || c->raw || (l->raw_owner == c && l->raw_off < l->raw_len) ||
                gnutls_record_check_pending(c->session);

@@ -71,7 +71,7 @@ int tls_creds_load(const struct http_server *s, struct tls_creds **ret, struct e
 static ssize_t tls_pull(gnutls_transport_ptr_t ptr, void *buf, size_t n)
 {
         struct conn *c = ptr;
-        struct loop *l = c->loop;
+        struct http_loop *l = c->loop;
 
         if (l->raw_off == l->raw_len) {
                 ssize_t r;
@@ -141,7 +141,7 @@ int tls_start(struct conn *c)
 /* Puts back what an earlier turn read and could not use. */
 static void unstash(struct conn *c)
 {
-        struct loop *l = c->loop;
+        struct http_loop *l = c->loop;
 
         if (l->raw_owner == c)
                 return;
@@ -156,7 +156,7 @@ static void unstash(struct conn *c)
 
 void tls_stash(struct conn *c)
 {
-        struct loop *l = c->loop;
+        struct http_loop *l = c->loop;
 
         if (l->raw_owner != c)
                 return;
