@@ -1,0 +1,125 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+"""tests/run and tests/bench/run, on small trees of their own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import tap
+
+GOOD = "#!/bin/sh\necho ok 1 - a\necho 1..1\n"
+BAD = "#!/bin/sh\necho not ok 1 - b\necho the reason\necho 1..1\nexit 1\n"
+SKIPPED = "#!/bin/sh\necho '1..0 # SKIP no kubectl'\n"
+SLOW = "#!/bin/sh\n# runner: timeout=0.5\necho ok 1 - a\nsleep 60\n"
+HANGS = "#!/bin/sh\nsleep 300 &\necho $! >child\nwait\n"
+BUILDS = "%:\n\t@true\n"
+
+# name, Makefile, scripts of tests/api, arguments, exit code, last line, what else is in the output
+CASES = [
+    ("all is well", BUILDS, {"a.sh": GOOD}, [], 0, "2 passed, 0 failed, 0 skipped", "api/a.sh"),
+    ("a failure shows its output", BUILDS, {"a.sh": GOOD, "b.sh": BAD}, [], 1, "2 passed, 1 failed, 0 skipped", "| the reason"),
+    ("a skip gives its reason", BUILDS, {"a.sh": GOOD, "s.sh": SKIPPED}, [], 0, "2 passed, 0 failed, 1 skipped",
+     "s.sh: the whole program: no kubectl"),
+    ("a script may set its timeout", BUILDS, {"a.sh": SLOW}, [], 1, "2 passed, 2 failed, 0 skipped", "no end after 0 s"),
+    ("a filter chooses", BUILDS, {"a.sh": GOOD, "b.sh": BAD}, ["api/a"], 0, "2 passed, 0 failed, 0 skipped", "api/a.sh"),
+    ("a filter that matches nothing fails", BUILDS, {"a.sh": GOOD}, ["nosuch"], 1, "1 passed, 1 failed, 0 skipped", "nothing ran"),
+    ("no tests at all fail", BUILDS, {}, [], 1, "1 passed, 1 failed, 0 skipped", "nothing ran"),
+    ("a build that breaks ends it", "%:\n\t@echo no good; false\n", {"a.sh": GOOD}, [], 1, "0 passed, 1 failed, 0 skipped", "no good"),
+    ("a script that cannot be started", BUILDS, {"a.sh": "#!/no/such/shell\n"}, [], 1, "1 passed, 2 failed, 0 skipped",
+     "cannot be started"),
+]
+
+
+class Tree:
+    """A tree with the runner, a Makefile and scripts; gone at the end."""
+
+    def __init__(self, makefile, scripts, folder="api"):
+        self.top = tempfile.mkdtemp(prefix="fairlead-run.")
+        shutil.copytree(HERE, f"{self.top}/tests/harness")
+        shutil.copy(f"{HERE}/../run", f"{self.top}/tests/run")
+        os.mkdir(f"{self.top}/tests/bench")
+        shutil.copy(f"{HERE}/../bench/run", f"{self.top}/tests/bench/run")
+        self.write("Makefile", makefile)
+        for name, text in scripts.items():
+            self.write(f"tests/{folder}/{name}", text, 0o755)
+
+    def write(self, path, text, mode=0o644):
+        path = os.path.join(self.top, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.top)
+
+    def run(self, program, *words):
+        done = subprocess.run([f"{self.top}/tests/{program}", *words], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + ("\n" + done.stderr if done.returncode not in (0, 1) else "")
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().split(")")[-1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def interrupt_ends_children():
+    with Tree(BUILDS, {"a.sh": HANGS}) as tree:
+        runner = subprocess.Popen([f"{tree.top}/tests/run", "--only", "api"], stdout=subprocess.PIPE, text=True)
+        end = time.monotonic() + 10
+        while not os.path.exists(f"{tree.top}/child") and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.1)
+        with open(f"{tree.top}/child", encoding="utf-8") as file:
+            child = int(file.read())
+        runner.send_signal(signal.SIGTERM)
+        output, _ = runner.communicate(timeout=20)
+        tap.ok(runner.returncode == 1 and "interrupted" in output, "an interrupted run has failed", output)
+        tap.ok(gone(child), "an interrupted run leaves no process behind")
+
+
+def bench():
+    script = "#!/bin/sh\necho for people\necho creates_per_s_16=1000\necho p50_us=2.5\n" \
+             "echo '{\"name\": \"idle\", \"value\": 12, \"unit\": \"MB\"}'\n"
+    known = {"b.creates_per_s_16": {"reference": 500, "of": "another", "target": 2000}, "b.idle": {"target": 15}}
+    with Tree("", {"b.py": script}, "bench") as tree:
+        tree.write("tests/bench/references.json", json.dumps(known))
+        os.mkdir(f"{tree.top}/build")
+        code, output = tree.run("bench/run", "--runs", "2")
+        tap.ok(code == 0 and "500 (another)  2.00x      2,000   MISSED" in output, "bench: a table with comparisons", output)
+        with open(f"{tree.top}/build/bench.json", encoding="utf-8") as file:
+            rows = {row["name"]: row for row in json.load(file)["figures"]}
+        tap.is_(rows["b.p50_us"]["unit"], "us", "bench: the unit is read off the name")
+        tap.is_(rows["b.idle"]["met"], True, "bench: less memory than the target meets it")
+        tap.is_(rows["b.idle"]["runs"], 2, "bench: runs are repeated")
+        tree.write("tests/bench/b.py", "#!/bin/sh\necho p50_us=1\nexit 1\n", 0o755)
+        tap.is_(tree.run("bench/run")[0], 1, "bench: a benchmark that fails fails the run")
+
+
+def main():
+    for name, makefile, scripts, words, want, last, says in CASES:
+        with Tree(makefile, scripts) as tree:
+            code, output = tree.run("run", "--only", "api", *words)
+            good = code == want and output.splitlines()[-1] == last and says in output
+            tap.ok(good, name, f"exit code {code}, want {want}, {last!r} and {says!r}\n{output}")
+    interrupt_ends_children()
+    bench()
+    tap.done()
+
+
+main()
