@@ -132,6 +132,8 @@ class Types:
                 line.fail(f'expected package, kind or struct, not "{word}"')
         self.index = {name: i for i, name in enumerate(sorted(self.structs))}
         for s in self.structs.values():
+            if len(s.fields) > 64:
+                s.line.fail(f'{s.short} has more than 64 fields: readers keep one bit for each')
             for field in s.fields.values():
                 self.check(field, field.type)
 

@@ -50,3 +50,16 @@ struct pb_message {
 
 extern const struct pb_message pb_messages[]; /* sorted by name */
 extern const size_t pb_nmessages;
+
+struct err;
+struct json_object;
+struct schema_struct;
+
+/*
+ * Decodes a body: the four bytes of Kubernetes' envelope, runtime.Unknown, then the message of the kind that it names
+ * (of `type` when it names none). The tree has apiVersion and kind when the envelope has them; unknown fields are
+ * skipped, as Go does; zero values are there as they came. *ret is owned by the caller. Returns 0, or -EINVAL with what
+ * is wrong.
+ */
+int protobuf_read(const char *data, size_t len, const struct schema_struct *type, struct json_object **ret,
+                  struct err *reterr);
