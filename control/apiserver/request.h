@@ -87,6 +87,8 @@ int api_answer_tree(struct api_request *req, int status, const struct json_objec
 int api_answer_buffer(struct api_request *req, int status, const char *content_type, struct strbuf *b);
 int api_answer_text(struct api_request *req, int status, const char *text);
 int api_answer_blob(struct api_request *req, int status, struct blob *json);
+/* Takes an answer back: there will be another one. */
+void api_answer_drop(struct api_request *req);
 /* Adds a response header (copied). */
 void api_header(struct api_request *req, const char *name, const char *value);
 /* "kind/apiVersion" of the request's own version: the kind's or the subresource's. */
