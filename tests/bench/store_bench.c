@@ -36,6 +36,15 @@ static double now_s(void)
         return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* Of all threads: what a busy machine does not change. */
+static double cpu_s(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+        return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static void die(const char *what, int r, const struct err *err)
 {
         fprintf(stderr, "store_bench: %s: %d %s\n", what, r, err->msg);
@@ -118,7 +127,7 @@ static void storm(struct store *s, const char *name, int n, void (*meanwhile)(st
         static int generation;
         struct caller *callers = calloc((size_t)n, sizeof(*callers));
         struct store_stats before, after;
-        double begun = now_s();
+        double begun = now_s(), cpu_begun = cpu_s();
 
         store_stats(s, &before);
         for (int i = 0; i < n; i++) {
@@ -134,6 +143,7 @@ static void storm(struct store *s, const char *name, int n, void (*meanwhile)(st
                 pthread_join(callers[i].thread, NULL);
         report(name, callers, n, now_s() - begun);
         store_stats(s, &after);
+        printf("%s_cpu_per_txn_us=%.1f\n", name, (cpu_s() - cpu_begun) * 1e6 / (double)(after.txns - before.txns));
         printf("%s_txns_per_commit=%.1f\n%s_mean_commit_us=%.0f\n", name,
                (double)(after.txns - before.txns) / (double)(after.commits - before.commits), name,
                (double)(after.commit_ns_total - before.commit_ns_total) / 1e3 /

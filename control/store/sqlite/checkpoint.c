@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The write-ahead log (WAL). SQLite would move it into the database inside some unlucky commit; here a helper does so
- * on its own connection while the writer goes on. What the writer added meanwhile is little: the writer moves that
- * itself between two commits, and as then nothing of the WAL is needed any more, SQLite starts it over from the front
- * of the file. So the file stays short in any storm, and writers wait a few milliseconds at worst.
+ * on its own connection while the writer goes on, every CHECKPOINT_FRAMES. SQLite starts the WAL over from the front of
+ * the file only when all of it is moved, which never holds in a storm. So the writer itself moves the little that came
+ * after the helper's last round: when it has nothing to do, or, at the cost of a few milliseconds, when the WAL has
+ * become LONG_FRAMES long.
  *
  * Syncing a file that grew costs several times the sync of one that did not (the file system has to commit its new
  * size), so the writer makes the WAL longer in large strides ahead of need. The zeros there are no valid frames: SQLite
@@ -21,6 +22,7 @@
 #define WAL_HEADER         32
 #define WAL_FRAME          (24 + STORE_PAGE_SIZE)
 #define CHECKPOINT_FRAMES  1000
+#define LONG_FRAMES        8000
 #define EXTEND_STRIDE      (512U << 10)
 #define EXTEND_AHEAD       (256U << 10)
 #define EXTEND_TOTAL       (6U << 20) /* what is made in idle moments: a little more than CHECKPOINT_FRAMES */
@@ -91,19 +93,33 @@ static void checkpoint_ask(struct checkpointer *c)
         pthread_mutex_unlock(&c->lock);
 }
 
-void checkpoint_advance(struct sqlite_store *s)
+bool checkpoint_pending(struct sqlite_store *s)
 {
-        switch (atomic_load(&s->checkpointer.state)) {
-        case CHECKPOINT_IDLE:
-                if (s->writer.wal_frames >= CHECKPOINT_FRAMES || atomic_load(&s->full))
-                        checkpoint_ask(&s->checkpointer);
-                break;
-        case CHECKPOINT_ASKED:
-                break;
-        case CHECKPOINT_BULK_DONE:
-                sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-                atomic_store(&s->checkpointer.state, CHECKPOINT_IDLE);
-                break;
+        return atomic_load(&s->checkpointer.state) != CHECKPOINT_IDLE;
+}
+
+/* Moves what the helper left, so that the next commit starts the WAL over. */
+static void checkpoint_finish(struct sqlite_store *s)
+{
+        sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        atomic_store(&s->checkpointer.state, CHECKPOINT_IDLE);
+}
+
+void checkpoint_advance(struct sqlite_store *s, bool idle)
+{
+        struct writer *w = &s->writer;
+        bool hurry = atomic_load(&s->full);
+
+        if (atomic_load(&s->checkpointer.state) == CHECKPOINT_BULK_DONE &&
+            (idle || hurry || w->wal_frames >= LONG_FRAMES))
+                checkpoint_finish(s);
+        if (w->wal_frames < w->wal_asked)
+                w->wal_asked = 0; /* it was started over */
+        if (atomic_load(&s->checkpointer.state) == CHECKPOINT_ASKED)
+                return;
+        if (hurry || w->wal_frames >= w->wal_asked + CHECKPOINT_FRAMES) {
+                w->wal_asked = w->wal_frames;
+                checkpoint_ask(&s->checkpointer);
         }
 }
 

@@ -9,9 +9,10 @@
 
 #include "store/sqlite/internal.h"
 
-#define STEP_ROWS    1000
-#define STEP_DELETES 32
-#define RETRY_NS     1000000000ULL
+#define STEP_ROWS         1000
+#define STEP_DELETES      32
+#define RETRY_NS          1000000000ULL
+#define BUSY_PAUSE_FACTOR 3 /* while writers wait, a step is followed by a pause that many times its length */
 
 struct row_key {
         size_t len;
@@ -138,31 +139,42 @@ static void compact_rollback(struct writer *w)
                 db_run(w->rollback, NULL);
 }
 
-bool compact_step(struct sqlite_store *s)
+static int step_run(struct writer *w, struct step *step, bool *ret_end)
 {
-        struct writer *w = &s->writer;
-        struct step step = {.n = 0};
-        bool end = false;
         int r;
 
-        if (!w->compaction.active || now_ns() < w->compaction.retry_at_ns)
-                return false;
         r = db_run(w->begin, NULL);
         if (!r)
-                r = step_scan(w, &step, &end);
+                r = step_scan(w, step, ret_end);
         if (!r)
-                r = step_delete(w, &step);
-        if (!r && end)
+                r = step_delete(w, step);
+        if (!r && *ret_end)
                 r = set_meta(w, "swept", w->compaction.revision, NULL);
-        if (!r)
-                r = db_run(w->commit, NULL);
-        if (r) {
+        return r ? r : db_run(w->commit, NULL);
+}
+
+bool compact_step(struct sqlite_store *s, bool busy)
+{
+        struct writer *w = &s->writer;
+        struct compaction *c = &w->compaction;
+        struct step step = {.n = 0};
+        bool end = false;
+        uint64_t begun_ns;
+
+        if (!c->active)
+                return false;
+        begun_ns = now_ns();
+        if ((busy || c->failed) && begun_ns < c->not_before_ns)
+                return false;
+        c->failed = step_run(w, &step, &end) != 0;
+        if (c->failed) {
                 compact_rollback(w);
-                w->compaction.retry_at_ns = now_ns() + RETRY_NS;
+                c->not_before_ns = now_ns() + RETRY_NS;
                 return false;
         }
-        cursor_set(&w->compaction, &step);
-        w->compaction.active = !end;
+        cursor_set(c, &step);
+        c->not_before_ns = now_ns() + BUSY_PAUSE_FACTOR * (now_ns() - begun_ns);
+        c->active = !end;
         atomic_store(&s->compacting, !end);
         return !end;
 }

@@ -77,11 +77,11 @@ struct checkpointer {
 };
 
 struct compaction {
-        bool active;
+        bool active, failed;
         uint64_t revision;
         char cursor[KEY_MAX + 2]; /* keys before it are done */
         size_t cursor_len;
-        uint64_t retry_at_ns; /* after a failure */
+        uint64_t not_before_ns; /* writers' time, or a failure's */
 };
 
 /* Owned by the writer thread. */
@@ -99,6 +99,7 @@ struct writer {
         void *watch_data;
         int wal_fd;
         uint64_t wal_frames, wal_size;
+        uint64_t wal_asked; /* wal_frames when the helper was asked last */
 };
 
 struct sqlite_store {
@@ -142,16 +143,19 @@ int watch_set(struct sqlite_store *s, const struct watch_request *watch, struct 
 
 /* compact.c */
 int compact_begin(struct sqlite_store *s, uint64_t revision, struct err *reterr);
-/* One short transaction. Returns whether there is more to do now. */
-bool compact_step(struct sqlite_store *s);
+/* One short transaction. Returns whether there is more to do now. busy: writers wait, so take a part of the time only.
+ */
+bool compact_step(struct sqlite_store *s, bool busy);
 /* Takes up what an earlier run left. */
 int compact_resume(struct sqlite_store *s, struct err *reterr);
 
 /* checkpoint.c */
 int checkpointer_start(struct sqlite_store *s, struct err *reterr);
 void checkpointer_stop(struct sqlite_store *s);
-/* Called by the writer between commits: has the WAL moved into the database when it is long. */
-void checkpoint_advance(struct sqlite_store *s);
+/* Called by the writer between commits (idle: nobody has come for a while): has the WAL moved into the database. */
+void checkpoint_advance(struct sqlite_store *s, bool idle);
+/* Whether the helper is at work or left something to do in an idle moment. */
+bool checkpoint_pending(struct sqlite_store *s);
 /* Called by the writer: makes the WAL file longer ahead of need. Returns whether it did. */
 bool wal_extend(struct sqlite_store *s, bool idle);
 void wal_watch(struct sqlite_store *s);

@@ -8,7 +8,7 @@
 
 /* Nothing but the writer's own commits is ever unfinished, so that a page cache of a few MB serves it. */
 #define WRITER_PRAGMAS                                                                                                 \
-        "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF"
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF"
 
 static int sqlite_txn(struct store *base, const struct store_txn *txn, struct store_result *ret, struct err *reterr)
 {

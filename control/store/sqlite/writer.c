@@ -7,7 +7,7 @@
 
 #define BATCH_MAX       256
 #define BATCH_BYTES_MAX (8U << 20)
-#define RETRY_POLL_NS   200000000ULL
+#define IDLE_NS         20000000ULL /* without a request for that long, the store counts as idle */
 
 uint64_t now_ns(void)
 {
@@ -65,35 +65,40 @@ static void run_requests(struct sqlite_store *s, struct request *list)
                 batch_run(s, batch, n);
                 for (size_t i = 0; i < n; i++)
                         request_finish(batch[i]);
-                checkpoint_advance(s);
+                checkpoint_advance(s, false);
                 wal_extend(s, false);
         }
 }
 
 /* What there is to do while nobody waits. Returns whether there is more of it. */
-static bool run_background(struct sqlite_store *s)
+static bool run_background(struct sqlite_store *s, bool idle)
 {
-        bool more = compact_step(s);
+        bool more = compact_step(s, false);
 
-        checkpoint_advance(s);
+        checkpoint_advance(s, idle);
         return wal_extend(s, true) || more;
 }
 
 static void *writer_main(void *arg)
 {
         struct sqlite_store *s = arg;
+        bool idle = false;
 
         for (;;) {
                 struct request *list = queue_take(&s->queue);
 
                 if (list) {
                         run_requests(s, list);
-                        compact_step(s);
-                } else if (atomic_load(&s->queue.stopped)) {
-                        return NULL;
-                } else if (!run_background(s)) {
-                        queue_wait(&s->queue, s->writer.compaction.active ? RETRY_POLL_NS : 0);
+                        compact_step(s, true);
+                        idle = false;
+                        continue;
                 }
+                if (atomic_load(&s->queue.stopped))
+                        return NULL;
+                if (run_background(s, idle))
+                        continue;
+                idle = s->writer.compaction.active || checkpoint_pending(s);
+                queue_wait(&s->queue, idle ? IDLE_NS : 0);
         }
 }
 
