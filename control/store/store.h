@@ -98,8 +98,12 @@ struct store {
 };
 
 /*
- * Runs the transaction: every precondition holds and all is written durably, or nothing is.
- * Returns 0, STORE_CONFLICT (*ret says which), STORE_FULL, or negative errno.
+ * Runs the transaction: every precondition holds (all are looked at before the first write) and all is written durably,
+ * or nothing is. One that changes nothing, as it only checks or deletes what does not exist, takes no revision: its
+ * result has the present one. *ret may be NULL; it is set on 0 and on STORE_CONFLICT, where it says which op.
+ * Returns 0, STORE_CONFLICT, STORE_FULL, -EINVAL (an impossible key or one written twice), -E2BIG (more than 65,536
+ * ops), or negative errno: then nothing was written, but for an I/O error followed by a crash, where SQLite may find
+ * the transaction whole.
  */
 static inline int store_txn(struct store *s, const struct store_txn *txn, struct store_result *ret, struct err *reterr)
 {
@@ -118,8 +122,9 @@ static inline int store_range(struct store *s, const struct store_range *range, 
 
 /*
  * Sets the one watcher: fn gets every change after that revision, in order, from the store's own thread; it must not
- * call txn. To load without a gap: range first, then watch from the range's revision. Returns 0, STORE_COMPACTED or
- * negative errno.
+ * call back into the store, but for store_stats. What is past is told before this returns, and writers wait meanwhile.
+ * To load without a gap: range first, then watch from the range's revision. fn NULL: no watcher any more.
+ * Returns 0, STORE_COMPACTED, STORE_FUTURE or negative errno.
  */
 static inline int store_watch(struct store *s, uint64_t after_revision, store_watch_fn fn, void *userdata,
                               struct err *reterr)
@@ -127,7 +132,11 @@ static inline int store_watch(struct store *s, uint64_t after_revision, store_wa
         return s->ops->watch(s, after_revision, fn, userdata, reterr);
 }
 
-/* Forgets the history before that revision, in small steps that do not hold up writers. Present values stay. */
+/*
+ * Forgets the history before that revision; it and what came after can still be read. Removal goes on in the background
+ * (stats.compacting), in small steps that do not hold up writers, and over restarts.
+ * Returns 0, STORE_COMPACTED (that far it is already), STORE_FUTURE, STORE_FULL or negative errno.
+ */
 static inline int store_compact(struct store *s, uint64_t revision, struct err *reterr)
 {
         return s->ops->compact(s, revision, reterr);
