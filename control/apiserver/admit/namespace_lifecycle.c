@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects are made only in namespaces that are there and not going away; the system's own namespaces stay. */
+#include "apiserver/admit/admit.h"
+#include "base/str.h"
+
+static bool is_immortal(const char *name)
+{
+        return str_eq(name, "default") || str_eq(name, "kube-system") || str_eq(name, "kube-public");
+}
+
+static int check_delete(const struct kctx *c, const struct json_object *old, struct admit_result *ret)
+{
+        const char *name = json_at_str(old, "metadata.name");
+
+        if (!str_eq(c->resource->plural, "namespaces") || *c->resource->group || !name || !is_immortal(name))
+                return 0;
+        return admit_forbid(c, ret, name, "this namespace may not be deleted");
+}
+
+int admit_namespace_lifecycle(const struct kctx *c, enum admit_verb verb, struct json_object *obj,
+                              const struct json_object *old, struct admit_result *ret)
+{
+        _cleanup_json_ struct json_object *ns = NULL;
+        const char *name = json_at_str(obj, "metadata.name");
+
+        if (verb == ADMIT_DELETE)
+                return check_delete(c, old, ret);
+        if (verb != ADMIT_CREATE || !c->namespace)
+                return 0;
+        ns = c->reader->get(c->reader->userdata, "", "namespaces", NULL, c->namespace);
+        if (!ns) {
+                ret->code = 404;
+                ret->message = arena_printf(c->arena, "namespaces \"%s\" not found", c->namespace);
+                return 1;
+        }
+        if (!json_at(ns, "metadata.deletionTimestamp"))
+                return 0;
+        return admit_forbid(c, ret, name, "unable to create new content in namespace %s because it is being terminated",
+                            c->namespace);
+}
