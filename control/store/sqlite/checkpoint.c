@@ -4,7 +4,7 @@
  * on its own connection while the writer goes on, every CHECKPOINT_FRAMES. SQLite starts the WAL over from the front of
  * the file only when all of it is moved, which never holds in a storm. So the writer itself moves the little that came
  * after the helper's last round: when it has nothing to do, or, at the cost of a few milliseconds, when the WAL has
- * become LONG_FRAMES long.
+ * become LONG_FRAMES long and the helper's rounds, now one after the other, left no more than REST_FRAMES.
  *
  * Syncing a file that grew costs several times the sync of one that did not (the file system has to commit its new
  * size), so the writer makes the WAL longer in large strides ahead of need. The zeros there are no valid frames: SQLite
@@ -23,6 +23,8 @@
 #define WAL_FRAME          (24 + STORE_PAGE_SIZE)
 #define CHECKPOINT_FRAMES  1000
 #define LONG_FRAMES        8000
+#define LONG_FRAMES_MAX    32000
+#define REST_FRAMES        400 /* what a long WAL's last round may leave to the writer: a few milliseconds */
 #define EXTEND_STRIDE      (512U << 10)
 #define EXTEND_AHEAD       (256U << 10)
 #define EXTEND_TOTAL       (6U << 20) /* what is made in idle moments: a little more than CHECKPOINT_FRAMES */
@@ -108,16 +110,19 @@ static void checkpoint_finish(struct sqlite_store *s)
 void checkpoint_advance(struct sqlite_store *s, bool idle)
 {
         struct writer *w = &s->writer;
-        bool hurry = atomic_load(&s->full);
+        bool hurry = idle || atomic_load(&s->full), is_long = w->wal_frames >= LONG_FRAMES;
+        enum checkpoint_state state = atomic_load(&s->checkpointer.state);
+        uint64_t rest;
 
-        if (atomic_load(&s->checkpointer.state) == CHECKPOINT_BULK_DONE &&
-            (idle || hurry || w->wal_frames >= LONG_FRAMES))
-                checkpoint_finish(s);
         if (w->wal_frames < w->wal_asked)
                 w->wal_asked = 0; /* it was started over */
-        if (atomic_load(&s->checkpointer.state) == CHECKPOINT_ASKED)
+        rest = w->wal_frames - w->wal_asked;
+        if (state == CHECKPOINT_ASKED)
                 return;
-        if (hurry || w->wal_frames >= w->wal_asked + CHECKPOINT_FRAMES) {
+        if (state == CHECKPOINT_BULK_DONE &&
+            (hurry || (is_long && rest <= REST_FRAMES) || w->wal_frames >= LONG_FRAMES_MAX)) {
+                checkpoint_finish(s);
+        } else if (rest >= CHECKPOINT_FRAMES || (is_long && rest > REST_FRAMES) || atomic_load(&s->full)) {
                 w->wal_asked = w->wal_frames;
                 checkpoint_ask(&s->checkpointer);
         }
