@@ -358,6 +358,20 @@ static int read_word(struct reader *r, struct json_object **ret)
         return fail_char(r, "looking for beginning of value");
 }
 
+struct json_object *json_number(double d)
+{
+        char text[32];
+
+        if (d == trunc(d) && fabs(d) < 9e18)
+                return json_object_new_int64((int64_t)d);
+        for (int precision = 15; precision <= 17; precision++) {
+                snprintf(text, sizeof(text), "%.*g", precision, d);
+                if (strtod(text, NULL) == d)
+                        break;
+        }
+        return json_object_new_double_s(d, text);
+}
+
 static const struct schema_field *find_field(const struct schema_struct *s, const char *key, size_t n)
 {
         size_t low = 0, high = s->nfields;

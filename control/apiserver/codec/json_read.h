@@ -28,3 +28,5 @@ int json_read(const struct json_source *source, struct json_object **ret, struct
 
 /* True when s[0..n) is UTF-8 (RFC 3629) without NUL. */
 bool utf8_valid(const char *s, size_t n);
+/* A finite number as JSON: whole ones as integers, others with the fewest digits that mean the same double. */
+struct json_object *json_number(double d);

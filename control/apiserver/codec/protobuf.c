@@ -84,7 +84,7 @@ static int read_field(struct reader *r, struct span *in, struct wire_field *ret)
         uint64_t tag, n;
         bool ok;
 
-        if (!read_varint(in, &tag) || !tag >> 3)
+        if (!read_varint(in, &tag) || !(tag >> 3))
                 return fail(r, "broken field tag");
         *ret = (struct wire_field){.number = tag >> 3, .wire = (enum wire)(tag & 7)};
         switch (ret->wire) {
@@ -341,7 +341,7 @@ static int read_number(struct reader *r, const struct pb_field *f, uint64_t valu
         memcpy(&d, &value, sizeof(d));
         if (!isfinite(d))
                 return fail(r, "infinity and NaN have no JSON");
-        *ret = json_object_new_double(d);
+        *ret = json_number(d);
         return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/codec/json_read.h"
+
 static const struct {
         const char *text;
         enum yaml_scalar kind;
@@ -121,22 +123,11 @@ static bool float_shaped(const char *s)
         return !*s;
 }
 
-/* JSON has one sort of number: a whole one is an integer again. */
 static struct json_object *float_number(const char *s)
 {
-        char text[32];
         double d = strtod(s, NULL);
 
-        if (!isfinite(d))
-                return NULL;
-        if (d == trunc(d) && fabs(d) < 9e18)
-                return json_object_new_int64((int64_t)d);
-        for (int precision = 15; precision <= 17; precision++) {
-                snprintf(text, sizeof(text), "%.*g", precision, d);
-                if (strtod(text, NULL) == d)
-                        break;
-        }
-        return json_object_new_double_s(d, text);
+        return isfinite(d) ? json_number(d) : NULL;
 }
 
 enum yaml_scalar yaml_scalar_resolve(const char *s, struct json_object **ret)
