@@ -8,7 +8,10 @@
 #include "apiserver/kind.h"
 
 /* What runs, and where. */
-#define KINDS_WORKLOADS(X)
+#define KINDS_WORKLOADS(X)                                                                                             \
+        X(persistentvolumeclaims)                                                                                      \
+        X(pods)                                                                                                        \
+        X(podtemplates)
 
 /* The network, configuration, access, policy, storage and extension. */
 #define KINDS_SERVICES(X) X(services)

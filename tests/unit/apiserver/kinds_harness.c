@@ -17,6 +17,8 @@ static struct json_object *parse(const char *text)
         for (char *s = copy; *s; s++)
                 if (*s == '\'')
                         *s = '"';
+                else if (*s == '~')
+                        *s = '\'';
         if (json_parse(copy, strlen(copy), &o, &err))
                 fail_msg("%s in %s", err.msg, copy);
         return o;

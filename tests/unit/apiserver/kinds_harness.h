@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows for the kinds' tests. JSON is written with single quotes. A row's patch is merged into a base object that is
- * right (RFC 7386: null removes), so that a row says only what is special about it.
+ * Rows for the kinds' tests. JSON is written with single quotes (a ~ is a real one). A row's patch is merged into a
+ * base object that is right (RFC 7386: null removes), so that a row says only what is special about it.
  */
 #pragma once
 
