@@ -102,7 +102,7 @@ static void env_is_checked(void **state)
                 {FROM("'configMapKeyRef':{'name':'A','key':'b'}"),
                  ENV ".configMapKeyRef.name: Invalid value: \"A\": " TEXT_SUBDOMAIN},
                 {FROM("'fieldRef':{'fieldPath':'metadata.name'}"), ""},
-                {FROM("'fieldRef':{'fieldPath':'metadata.labels[\\'app\\']'}"), ""},
+                {FROM("'fieldRef':{'fieldPath':'metadata.labels[~app~]'}"), ""},
                 {FROM("'fieldRef':{}"), ENV ".fieldRef.fieldPath: Required value"},
                 {FROM("'fieldRef':{'fieldPath':'spec.foo'}"),
                  ENV ".fieldRef.fieldPath: Invalid value: \"spec.foo\": error converting fieldPath: field label not "
