@@ -36,6 +36,10 @@ int queue_submit(struct queue *q, struct request *req)
         queue_kick(q);
         while (!atomic_load_explicit(&req->done, memory_order_acquire))
                 futex_wait(&req->done, 0, NULL);
+        /* Only addresses are used here: who saw its result without a wake may be gone already. */
+        for (size_t k = 0; k < WAKE_FANOUT; k++)
+                if (req->wake[k])
+                        futex_wake(req->wake[k]);
         return req->r;
 }
 
@@ -69,10 +73,17 @@ void queue_stop(struct queue *q)
         queue_kick(q);
 }
 
-void request_finish(struct request *req)
+void requests_finish(struct request **requests, size_t n)
 {
-        _Atomic uint32_t *done = &req->done;
+        _Atomic uint32_t *first = &requests[0]->done;
 
-        atomic_store_explicit(done, 1, memory_order_release);
-        futex_wake(done);
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < WAKE_FANOUT; k++) {
+                        size_t other = WAKE_FANOUT * i + 1 + k;
+
+                        requests[i]->wake[k] = other < n ? &requests[other]->done : NULL;
+                }
+        for (size_t i = 0; i < n; i++)
+                atomic_store_explicit(&requests[i]->done, 1, memory_order_release);
+        futex_wake(first);
 }

@@ -11,6 +11,8 @@
 
 #include "store/store.h"
 
+#define WAKE_FANOUT 2
+
 enum request_kind {
         REQUEST_TXN,
         REQUEST_WATCH,
@@ -33,6 +35,7 @@ struct request {
         struct err *reterr; /* the caller's */
         int r;
         _Atomic uint32_t done;
+        _Atomic uint32_t *wake[WAKE_FANOUT]; /* others of its batch that this caller wakes in turn */
 };
 
 struct queue {
@@ -48,5 +51,8 @@ struct request *queue_take(struct queue *q);
 /* Sleeps until something is queued, queue_stop was called, or the time is over. timeout_ns 0: no limit. */
 void queue_wait(struct queue *q, uint64_t timeout_ns);
 void queue_stop(struct queue *q);
-/* Wakes the caller, whose stack may be gone at once: the request must not be touched any more. */
-void request_finish(struct request *req);
+/*
+ * Finishes a batch: their callers' stacks may be gone at once, so they must not be touched any more. The writer wakes
+ * one caller, that one two more, and so on, so that the writer is back at its work early.
+ */
+void requests_finish(struct request **requests, size_t n);

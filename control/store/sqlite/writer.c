@@ -45,7 +45,7 @@ static void run_command(struct sqlite_store *s, struct request *req)
                 req->r = watch_set(s, &req->watch, req->reterr);
         else
                 req->r = compact_begin(s, req->compact_revision, req->reterr);
-        request_finish(req);
+        requests_finish(&req, 1);
 }
 
 static void run_requests(struct sqlite_store *s, struct request *list)
@@ -63,8 +63,7 @@ static void run_requests(struct sqlite_store *s, struct request *list)
                         continue;
                 }
                 batch_run(s, batch, n);
-                for (size_t i = 0; i < n; i++)
-                        request_finish(batch[i]);
+                requests_finish(batch, n);
                 checkpoint_advance(s, false);
                 wal_extend(s, false);
         }
