@@ -278,7 +278,7 @@ enum step conn_answered(struct conn *c);
 /* Puts the head into buf, which holds RESPONSE_HEAD_MAX bytes; returns its length. */
 size_t response_head(struct exchange *x, char *buf);
 /* The bytes of the body that lie together where it has come to; 0 at its end. Borrowed. */
-size_t response_span(const struct exchange *x, const char **ret);
+size_t response_span(struct exchange *x, const char **ret);
 void response_skip(struct exchange *x, size_t n);
 /* Bytes of the body; 0 for a source. */
 uint64_t response_len(const struct http_response *res);

@@ -138,25 +138,34 @@ uint64_t response_len(const struct http_response *res)
         }
 }
 
-size_t response_span(const struct exchange *x, const char **ret)
+static size_t parts_span(struct exchange *x, const char **ret)
+{
+        const struct http_parts *parts = x->res.parts;
+        size_t len;
+
+        for (; x->part < parts->n; x->part++, x->off = 0) {
+                parts->get(parts, x->part, ret, &len);
+                *ret += x->off;
+                if (x->off < len)
+                        return len - x->off;
+        }
+        return 0;
+}
+
+size_t response_span(struct exchange *x, const char **ret)
 {
         const struct http_response *res = &x->res;
-        uint64_t left = x->total - x->pos;
-        size_t len = 0;
+        size_t left = (size_t)(x->total - x->pos);
 
         switch (res->kind) {
         case HTTP_BODY_BUFFER:
                 *ret = res->buffer.data + x->pos;
-                return (size_t)left;
+                return left;
         case HTTP_BODY_BLOB:
                 *ret = res->blob->data + x->pos;
-                return (size_t)left;
+                return left;
         case HTTP_BODY_PARTS:
-                if (x->part >= res->parts->n)
-                        return 0;
-                res->parts->get(res->parts, x->part, ret, &len);
-                *ret += x->off;
-                return (size_t)MIN(left, len - x->off);
+                return MIN(left, parts_span(x, ret));
         default:
                 return 0;
         }
@@ -164,19 +173,8 @@ size_t response_span(const struct exchange *x, const char **ret)
 
 void response_skip(struct exchange *x, size_t n)
 {
-        const struct http_parts *parts = x->res.kind == HTTP_BODY_PARTS ? x->res.parts : NULL;
-        const char *data;
-        size_t len;
-
         x->pos += n;
         x->off += n;
-        while (parts && x->part < parts->n) {
-                parts->get(parts, x->part, &data, &len);
-                if (x->off < len)
-                        break;
-                x->off = 0;
-                x->part++;
-        }
 }
 
 void response_release(struct http_response *res)

@@ -1,0 +1,812 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "unit/apiserver/http_fixture_pki.h"
+
+#define H "Host: h\r\n"
+
+static struct test_pki pki;
+
+static const struct http_config limits = {
+        .max_body = 100000,
+        .max_head = 4096,
+        .workers = 4,
+        .max_connections = 5000,
+};
+
+static int start(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        f->pki = &pki;
+        fixture_start(f, limits);
+        *state = f;
+        return 0;
+}
+
+static int start_hasty(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+        struct http_config config = limits;
+
+        config.head_timeout_ms = config.body_timeout_ms = config.idle_timeout_ms = config.write_timeout_ms = 300;
+        f->pki = &pki;
+        fixture_start(f, config);
+        *state = f;
+        return 0;
+}
+
+static int stop(void **state)
+{
+        struct fixture *f = *state;
+
+        if (f->server)
+                fixture_stop(f, 2000);
+        free(f);
+        return 0;
+}
+
+static void a_connection_serves_many_requests(void **state)
+{
+        struct fixture *f = *state;
+        struct http_stats stats;
+        struct client c;
+        int i;
+
+        client_open(f, &c, ID_NONE);
+        for (i = 0; i < 20; i++) {
+                client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+                client_expect(&c, "POST /echo?q HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc", 200, "POST q abc");
+        }
+        http_server_stats(f->server, &stats);
+        assert_int_equal(stats.accepted_total, 1);
+        assert_int_equal(stats.connections, 1);
+        assert_int_equal(stats.requests_total, 40);
+        client_say(&c, "GET /hello HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+        client_expect(&c, "", 200, "hello");
+        client_expect_closed(&c);
+        client_close(&c);
+        assert_int_equal(atomic_load(&f->done), 41);
+        assert_int_equal(atomic_load(&f->bytes), 21 * 5 + 20 * 10);
+}
+
+static void pipelined_requests_are_answered_in_order(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /slow?1 HTTP/1.1\r\n" H "\r\nPOST /echo?2 HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nhi"
+                       "GET /hello HTTP/1.1\r\n" H "\r\nPOST /echo?4 HTTP/1.1\r\n" H
+                       "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\nGET /hel");
+        client_expect(&c, "", 200, "GET 1 ");
+        client_expect(&c, "", 200, "POST 2 hi");
+        client_expect(&c, "", 200, "hello");
+        client_expect(&c, "", 200, "POST 4 x");
+        client_expect(&c, "lo HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_close(&c);
+}
+
+/* More than the server would ever keep: it stops reading, and goes on when it has answered. */
+static void a_flood_of_pipelined_requests_is_answered_one_by_one(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+        struct client c;
+        int i;
+
+        client_open(f, &c, ID_NONE);
+        for (i = 0; i < 4000; i++)
+                strbuf_printf(&b, "GET /%s?%d HTTP/1.1\r\n" H "\r\n", i % 100 ? "x" : "echo", i);
+        client_send(&c, b.data, b.len);
+        for (i = 0; i < 4000; i++) {
+                char want[32];
+
+                snprintf(want, sizeof(want), "GET %d ", i);
+                client_expect(&c, "", 200, want);
+        }
+        client_close(&c);
+}
+
+static void bodies_arrive_in_any_pieces(void **state)
+{
+        static const char text[] =
+                "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3;ext\r\nabc\r\n"
+                "5\r\ndefgh\r\n0\r\nTrailer: x\r\n\r\nPOST /echo HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n12345";
+        struct fixture *f = *state;
+        struct client c;
+        size_t i;
+
+        client_open(f, &c, ID_NONE);
+        for (i = 0; i < strlen(text); i++)
+                client_send(&c, text + i, 1);
+        client_expect(&c, "", 200, "POST  abcdefgh");
+        client_expect(&c, "", 200, "POST  12345");
+        client_close(&c);
+}
+
+static void a_client_that_asks_first_is_told_to_go_on(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+
+        client_open(f, &c, ID_NONE);
+        client_expect(&c, "POST /echo HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 100, NULL);
+        client_expect(&c, "hi", 200, "POST  hi");
+        client_expect(&c, "POST /echo HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 200000\r\n\r\n", 413,
+                      NULL);
+        client_expect_closed(&c);
+        client_close(&c);
+        client_open(f, &c, ID_NONE);
+        client_expect(&c, "POST /refuse HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 429, NULL);
+        client_expect_closed(&c);
+        client_close(&c);
+}
+
+static void what_is_too_large_gets_an_answer(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *x = malloc(300001);
+        struct client c;
+
+        memset(x, 'x', 300000);
+        x[300000] = '\0';
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "POST /echo HTTP/1.1\r\n" H "Content-Length: 300000\r\n\r\n");
+        client_say(&c, x);
+        client_expect(&c, "", 413, "413 the request body is too large");
+        client_expect_closed(&c);
+        client_close(&c);
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n493e0\r\n");
+        client_say(&c, x);
+        client_expect(&c, "", 413, NULL);
+        client_expect_closed(&c);
+        client_close(&c);
+
+        x[5000] = '\0';
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /hello HTTP/1.1\r\n" H "X: ");
+        client_say(&c, x);
+        client_expect(&c, "", 431, NULL);
+        client_expect_closed(&c);
+        client_close(&c);
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /");
+        client_say(&c, x);
+        client_expect(&c, "", 414, NULL);
+        client_expect_closed(&c);
+        client_close(&c);
+
+        client_open(f, &c, ID_NONE);
+        client_expect(&c, "POST /echo HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", 413, NULL);
+        client_close(&c);
+        assert_int_equal(atomic_load(&f->handled), 0);
+}
+
+/* What follows must not be taken for a request. */
+static void requests_of_two_meanings_are_refused_and_end_the_connection(void **state)
+{
+        static const struct {
+                const char *text;
+                int status;
+        } rows[] = {
+                {"POST /echo HTTP/1.1\r\n" H "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "Content-Length: 0\r\nContent-Length: 44\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n", 501},
+                {"POST /echo HTTP/1.1\r\n" H "X: a\r\n Content-Length: 5\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "X: a\nContent-Length: 5\r\n\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H H "\r\n", 400},
+                {"POST /echo HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 415},
+                {"GET / HTTP/3.0\r\n" H "\r\n", 505},
+                {"\x16\x03\x01\x02\r\n\r\n", 400},
+        };
+        struct fixture *f = *state;
+        struct client c;
+        size_t i;
+
+        for (i = 0; i < ARRAY_SIZE(rows); i++) {
+                client_open(f, &c, ID_NONE);
+                client_say(&c, rows[i].text);
+                client_say(&c, "GET /hello HTTP/1.1\r\n" H "\r\n");
+                client_expect(&c, "", rows[i].status, NULL);
+                client_expect_closed(&c);
+                client_close(&c);
+        }
+        assert_int_equal(atomic_load(&f->handled), 0);
+}
+
+static void expect_status_then_end(struct client *c, int status)
+{
+        client_expect(c, "", status, NULL);
+        client_expect_closed(c);
+        client_close(c);
+}
+
+static void slow_clients_are_cut_off(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t begin = clock_mono_ms();
+        struct client silent, head, body, trickle;
+        int i;
+
+        client_open(f, &silent, ID_NONE);
+        client_open(f, &head, ID_NONE);
+        client_open(f, &body, ID_NONE);
+        client_open(f, &trickle, ID_NONE);
+        client_say(&head, "GET /hello HT");
+        client_say(&body, "POST /echo HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc");
+        for (i = 0; i < 5; i++) { /* always something, never a head */
+                client_say(&trickle, "A");
+                usleep(50000);
+        }
+        expect_status_then_end(&trickle, 408);
+        expect_status_then_end(&head, 408);
+        expect_status_then_end(&body, 408);
+        client_expect_closed(&silent);
+        client_close(&silent);
+        assert_true(clock_mono_ms() - begin >= 300);
+        assert_true(clock_mono_ms() - begin < 3000);
+        assert_int_equal(atomic_load(&f->handled), 0);
+}
+
+static void a_client_that_does_not_read_holds_up_nobody_and_is_cut_off(void **state)
+{
+        struct fixture *f = *state;
+        struct client lazy, c;
+        struct http_stats stats;
+        int i, small = 4096;
+
+        client_open(f, &lazy, ID_NONE);
+        setsockopt(lazy.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        client_say(&lazy, "GET /big HTTP/1.1\r\n" H "\r\n");
+        for (i = 0; i < 3; i++) { /* both loops get one at least */
+                uint64_t begin = clock_mono_ms();
+
+                client_open(f, &c, ID_NONE);
+                client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+                assert_true(clock_mono_ms() - begin < 250);
+                client_close(&c);
+        }
+        for (i = 0; i < 200; i++) {
+                http_server_stats(f->server, &stats);
+                if (!stats.connections)
+                        break;
+                usleep(20000);
+        }
+        assert_int_equal(stats.connections, 0);
+        client_close(&lazy);
+}
+
+static void the_peer_is_who_its_certificate_says(void **state)
+{
+        static const struct {
+                enum identity id;
+                const char *who;
+        } rows[] = {
+                {ID_NONE, "nobody "},     {ID_ADMIN, "verified admin|system:masters|second, group"},
+                {ID_FOREIGN, "refused "}, {ID_EXPIRED, "refused "},
+                {ID_SERVER, "refused "},
+        };
+        struct fixture *f = *state;
+        struct client c;
+        size_t i;
+
+        for (i = 0; i < ARRAY_SIZE(rows); i++) {
+                client_open(f, &c, rows[i].id);
+                client_expect(&c, "GET /who HTTP/1.1\r\n" H "\r\n", 200, rows[i].who);
+                client_expect(&c, "GET /who HTTP/1.1\r\n" H "\r\n", 200, rows[i].who);
+                client_close(&c);
+        }
+}
+
+static void expect_chunk(struct client *c, const char *want)
+{
+        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+
+        assert_int_equal(client_chunk(c, &b), *want != '\0');
+        if (*want)
+                assert_string_equal(b.data, want);
+}
+
+static void streams_get_what_other_threads_publish(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /stream HTTP/1.1\r\n" H "\r\n");
+        client_reply_head(&c, &r);
+        assert_int_equal(r.status, 200);
+        assert_true(r.chunked);
+        reply_deinit(&r);
+        fixture_wait_streams(f, 1);
+        fixture_publish(f, "one\n");
+        expect_chunk(&c, "one\n");
+        fixture_publish(f, "two\n");
+        expect_chunk(&c, "two\n");
+        fixture_publish(f, "END");
+        expect_chunk(&c, "");
+        client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        assert_int_equal(atomic_load(&f->closed_streams), 1);
+        client_close(&c);
+}
+
+static void a_stream_ends_when_its_client_leaves(void **state)
+{
+        struct fixture *f = *state;
+        struct client c[3];
+        struct reply r;
+        int i;
+
+        for (i = 0; i < 3; i++) {
+                client_open(f, &c[i], ID_NONE);
+                client_say(&c[i], "GET /stream HTTP/1.1\r\n" H "\r\n");
+                client_reply_head(&c[i], &r);
+                reply_deinit(&r);
+        }
+        fixture_wait_streams(f, 3);
+        gnutls_bye(c[0].session, GNUTLS_SHUT_WR);
+        fixture_wait_streams(f, 2);
+        shutdown(c[1].fd, SHUT_WR);
+        fixture_wait_streams(f, 1);
+        setsockopt(c[2].fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+        close(dup2(c[0].fd, c[2].fd)); /* a reset */
+        fixture_wait_streams(f, 0);
+        c[2].fd = -1;
+        for (i = 0; i < 3; i++)
+                client_close(&c[i]);
+        assert_int_equal(atomic_load(&f->done), 3);
+}
+
+static void an_old_client_gets_a_stream_without_chunks(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+        char buf[8];
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /stream HTTP/1.0\r\n\r\n");
+        client_reply_head(&c, &r);
+        assert_false(r.chunked);
+        assert_non_null(strstr(r.head, "Connection: close\r\n"));
+        reply_deinit(&r);
+        fixture_wait_streams(f, 1);
+        fixture_publish(f, "abc");
+        assert_int_equal(gnutls_record_recv(c.session, buf, sizeof(buf)), 3);
+        fixture_publish(f, "END");
+        client_expect_closed(&c);
+        client_close(&c);
+}
+
+static void *publisher(void *arg)
+{
+        int i;
+
+        for (i = 0; i < 200; i++) {
+                fixture_publish(arg, "0123456789\n");
+                usleep(100);
+        }
+        return NULL;
+}
+
+/* Wakes from two threads while clients come and go; each stream sees whole events. */
+static void wakes_meet_streams_that_open_and_close(void **state)
+{
+        struct fixture *f = *state;
+        pthread_t t[2];
+        int i, round;
+
+        for (i = 0; i < 2; i++)
+                assert_int_equal(pthread_create(&t[i], NULL, publisher, f), 0);
+        for (round = 0; round < 30; round++) {
+                _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+                struct client c;
+                struct reply r;
+
+                client_open(f, &c, ID_NONE);
+                client_say(&c, "GET /stream HTTP/1.1\r\n" H "\r\n");
+                client_reply_head(&c, &r);
+                reply_deinit(&r);
+                fixture_wait_streams(f, 1);
+                fixture_publish(f, "0123456789\n");
+                client_chunk(&c, &b);
+                assert_int_equal(b.len % 11, 0);
+                client_close(&c);
+                fixture_wait_streams(f, 0);
+        }
+        for (i = 0; i < 2; i++)
+                pthread_join(t[i], NULL);
+        assert_int_equal(atomic_load(&f->closed_streams), 30);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#define MANY 300
+#else
+#define MANY 2000
+#endif
+
+static void thousands_of_streams_are_served_at_once(void **state)
+{
+        struct fixture *f = *state;
+        struct rlimit limit;
+        struct client *c = calloc(MANY, sizeof(*c));
+        struct reply r;
+        int i;
+
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        for (i = 0; i < MANY; i++) {
+                client_open(f, &c[i], ID_NONE);
+                client_say(&c[i], "GET /stream HTTP/1.1\r\n" H "\r\n");
+        }
+        for (i = 0; i < MANY; i++) {
+                client_reply_head(&c[i], &r);
+                reply_deinit(&r);
+        }
+        fixture_wait_streams(f, MANY);
+        fixture_publish(f, "event\n");
+        for (i = 0; i < MANY; i++)
+                expect_chunk(&c[i], "event\n");
+        for (i = 0; i < MANY; i++)
+                client_close(&c[i]);
+        fixture_wait_streams(f, 0);
+        free(c);
+}
+
+static void stopping_ends_streams_and_lets_requests_finish(void **state)
+{
+        struct fixture *f = *state;
+        struct client stream, slow, idle;
+        uint64_t begin;
+        struct reply r;
+
+        client_open(f, &stream, ID_NONE);
+        client_open(f, &slow, ID_NONE);
+        client_open(f, &idle, ID_NONE);
+        client_say(&stream, "GET /stream HTTP/1.1\r\n" H "\r\n");
+        client_reply_head(&stream, &r);
+        reply_deinit(&r);
+        client_say(&slow, "GET /slow?x HTTP/1.1\r\n" H "\r\nGET /hello HTTP/1.1\r\n" H "\r\n");
+        usleep(30000);
+        begin = clock_mono_ms();
+        /* The clients here do not read meanwhile, so that what was sent is in the sockets; they linger. */
+        http_server_stop(TAKE_PTR(f->server), 1000);
+        assert_true(clock_mono_ms() - begin < 2500);
+        expect_chunk(&stream, "");
+        client_expect_closed(&stream);
+        client_reply(&slow, &r, false);
+        assert_string_equal(r.body.data, "GET x ");
+        assert_non_null(strstr(r.head, "Connection: close\r\n"));
+        reply_deinit(&r);
+        client_expect_closed(&slow);
+        client_expect_closed(&idle);
+        client_close(&stream);
+        client_close(&slow);
+        client_close(&idle);
+        assert_int_equal(f->nstreams, 0);
+        assert_int_equal(atomic_load(&f->done), 2);
+        blob_unref(TAKE_PTR(f->big));
+}
+
+static void long_answers_are_compressed_when_the_client_likes_that(void **state)
+{
+        struct fixture *f = *state;
+        z_stream z = {0};
+        struct client c;
+        struct reply r;
+        char *out = malloc(f->big->len + 1);
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /big HTTP/1.1\r\n" H "Accept-Encoding: gzip\r\n\r\n");
+        client_reply(&c, &r, false);
+        assert_non_null(strstr(r.head, "Content-Encoding: gzip\r\n"));
+        assert_true(r.body.len < f->big->len / 2);
+        assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+        z.next_in = (Bytef *)r.body.data;
+        z.avail_in = (uInt)r.body.len;
+        z.next_out = (Bytef *)out;
+        z.avail_out = f->big->len + 1;
+        assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+        assert_int_equal(z.total_out, f->big->len);
+        assert_int_equal(z.avail_in, 0);
+        assert_memory_equal(out, f->big->data, f->big->len);
+        inflateEnd(&z);
+        reply_deinit(&r);
+        client_say(&c, "GET /big HTTP/1.1\r\n" H "Accept-Encoding: gzip;q=0\r\n\r\n");
+        client_reply(&c, &r, false);
+        assert_int_equal(r.body.len, f->big->len);
+        assert_memory_equal(r.body.data, f->big->data, f->big->len);
+        reply_deinit(&r);
+        client_close(&c);
+        free(out);
+}
+
+static void answers_in_parts_come_out_whole(void **state)
+{
+        static const char pieces[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+        size_t i, at = 0;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /parts HTTP/1.1\r\n" H "\r\n");
+        client_reply(&c, &r, false);
+        for (i = 0; i < 1000; i++) {
+                assert_memory_equal(r.body.data + at, pieces, i % 36);
+                at += i % 36;
+        }
+        assert_int_equal(r.body.len, at);
+        reply_deinit(&r);
+        client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_close(&c);
+}
+
+/* Otherwise the client would take the next answer for the rest of this one. */
+static void an_answer_shorter_than_announced_ends_the_connection(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+        char buf[4096];
+        ssize_t n;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /short HTTP/1.1\r\n" H "\r\nGET /hello HTTP/1.1\r\n" H "\r\n");
+        client_reply_head(&c, &r);
+        reply_deinit(&r);
+        while ((n = gnutls_record_recv(c.session, buf, sizeof(buf))) > 0)
+                assert_null(memmem(buf, (size_t)n, "HTTP/1.1", 8));
+        client_close(&c);
+}
+
+static void head_gets_the_head_only(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "HEAD /hello HTTP/1.1\r\n" H "\r\n");
+        client_reply(&c, &r, true);
+        assert_non_null(strstr(r.head, "Content-Length: 5\r\n"));
+        reply_deinit(&r);
+        client_say(&c, "HEAD /stream HTTP/1.1\r\n" H "\r\n");
+        client_reply(&c, &r, true);
+        assert_int_equal(r.status, 200);
+        reply_deinit(&r);
+        client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        assert_int_equal(atomic_load(&f->closed_streams), 1);
+        client_close(&c);
+}
+
+static void a_line_break_in_a_header_makes_no_header(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /inject HTTP/1.1\r\n" H "\r\n");
+        client_reply(&c, &r, false);
+        assert_non_null(strstr(r.head, "X-Text: a  X-Evil: 1\r\n"));
+        reply_deinit(&r);
+        client_close(&c);
+}
+
+static void a_refused_request_leaves_the_connection_usable(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        struct reply r;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "POST /refuse HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc");
+        client_reply(&c, &r, false);
+        assert_int_equal(r.status, 429);
+        assert_non_null(strstr(r.head, "Retry-After: 1\r\n"));
+        reply_deinit(&r);
+        client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_close(&c);
+        assert_int_equal(atomic_load(&f->handled), 1);
+}
+
+static void more_requests_than_workers_wait_their_turn(void **state)
+{
+        struct fixture *f = *state;
+        struct client c[12];
+        struct http_stats stats;
+        int i;
+
+        for (i = 0; i < 12; i++) {
+                client_open(f, &c[i], ID_NONE);
+                client_say(&c[i], "GET /slow HTTP/1.1\r\n" H "\r\n");
+        }
+        http_server_stats(f->server, &stats);
+        assert_in_range(stats.workers_busy, 1, 4);
+        for (i = 0; i < 12; i++) {
+                client_expect(&c[i], "", 200, "GET  ");
+                client_close(&c[i]);
+        }
+        http_server_stats(f->server, &stats);
+        assert_int_equal(stats.queue_len, 0);
+}
+
+static void a_client_may_leave_while_a_worker_has_its_request(void **state)
+{
+        struct fixture *f = *state;
+        struct client c;
+        int i;
+
+        client_open(f, &c, ID_NONE);
+        client_say(&c, "GET /slow HTTP/1.1\r\n" H "\r\n");
+        setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+        usleep(20000);
+        client_close(&c);
+        for (i = 0; i < 200 && !atomic_load(&f->done); i++)
+                usleep(10000);
+        assert_int_equal(atomic_load(&f->done), 1);
+}
+
+static void bodies_together_are_bounded(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+        struct http_config config = limits;
+        _cleanup_free_ char *x = calloc(1, 90001);
+        struct client c[3];
+        int i;
+
+        memset(x, 'x', 90000);
+        config.max_body_total = 250000;
+        f->pki = &pki;
+        fixture_start(f, config);
+        for (i = 0; i < 3; i++) {
+                client_open(f, &c[i], ID_NONE);
+                client_say(&c[i], "POST /echo HTTP/1.1\r\n" H "Content-Length: 90001\r\n\r\n");
+                client_say(&c[i], x);
+        }
+        client_expect(&c[2], "", 429, NULL);
+        client_expect_closed(&c[2]);
+        client_expect(&c[0], "y", 200, NULL);
+        client_expect(&c[1], "y", 200, NULL);
+        for (i = 0; i < 3; i++)
+                client_close(&c[i]);
+        fixture_stop(f, 100);
+        free(f);
+}
+
+static void connections_beyond_the_limit_are_closed(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+        struct http_config config = limits;
+        struct client c[3];
+        int i;
+
+        config.max_connections = 3;
+        f->pki = &pki;
+        fixture_start(f, config);
+        for (i = 0; i < 3; i++)
+                client_open(f, &c[i], ID_NONE);
+        assert_false(client_accepted(f));
+        for (i = 0; i < 3; i++) {
+                client_expect(&c[i], "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+                client_close(&c[i]);
+        }
+        fixture_stop(f, 100);
+        free(f);
+}
+
+static void server_name(struct client *c, char *buf, size_t size)
+{
+        unsigned n;
+        const gnutls_datum_t *chain = gnutls_certificate_get_peers(c->session, &n);
+        gnutls_x509_crt_t crt;
+
+        gnutls_x509_crt_init(&crt);
+        assert_int_equal(gnutls_x509_crt_import(crt, chain, GNUTLS_X509_FMT_DER), 0);
+        assert_int_equal(gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, buf, &size), 0);
+        gnutls_x509_crt_deinit(crt);
+}
+
+static void a_new_certificate_is_taken_up_without_a_break(void **state)
+{
+        struct fixture *f = *state;
+        struct client before, after;
+        struct err e = ERR_NULL;
+        char name[32];
+
+        client_open(f, &before, ID_NONE);
+        server_name(&before, name, sizeof(name));
+        assert_string_equal(name, "first");
+        test_pki_server_cert(&pki, "second");
+        assert_int_equal(http_server_reload(f->server, &e), 0);
+        client_open(f, &after, ID_NONE);
+        server_name(&after, name, sizeof(name));
+        assert_string_equal(name, "second");
+        client_expect(&before, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_expect(&after, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_close(&before);
+        client_close(&after);
+}
+
+static void what_is_wrong_with_the_files_or_the_address_is_said(void **state)
+{
+        static const struct http_app app = {0};
+        struct http_config config = {.address = "127.0.0.1", .cert_file = "/nonexistent", .key_file = "/nonexistent"};
+        struct http_server *s = NULL;
+        struct err e = ERR_NULL;
+
+        assert_true(http_server_new(&config, &app, &s, &e) < 0);
+        assert_non_null(strstr(e.msg, "/nonexistent"));
+        assert_null(s);
+}
+
+static int make_pki(void **state)
+{
+        test_pki_init(&pki);
+        return 0;
+}
+
+static int remove_pki(void **state)
+{
+        test_pki_deinit(&pki);
+        return 0;
+}
+
+#define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                WITH(start, a_connection_serves_many_requests),
+                WITH(start, pipelined_requests_are_answered_in_order),
+                WITH(start, a_flood_of_pipelined_requests_is_answered_one_by_one),
+                WITH(start, bodies_arrive_in_any_pieces),
+                WITH(start, a_client_that_asks_first_is_told_to_go_on),
+                WITH(start, what_is_too_large_gets_an_answer),
+                WITH(start, requests_of_two_meanings_are_refused_and_end_the_connection),
+                WITH(start_hasty, slow_clients_are_cut_off),
+                WITH(start_hasty, a_client_that_does_not_read_holds_up_nobody_and_is_cut_off),
+                WITH(start, the_peer_is_who_its_certificate_says),
+                WITH(start, streams_get_what_other_threads_publish),
+                WITH(start, a_stream_ends_when_its_client_leaves),
+                WITH(start, an_old_client_gets_a_stream_without_chunks),
+                WITH(start, wakes_meet_streams_that_open_and_close),
+                WITH(start, thousands_of_streams_are_served_at_once),
+                WITH(start, stopping_ends_streams_and_lets_requests_finish),
+                WITH(start, long_answers_are_compressed_when_the_client_likes_that),
+                WITH(start, answers_in_parts_come_out_whole),
+                WITH(start, an_answer_shorter_than_announced_ends_the_connection),
+                WITH(start, head_gets_the_head_only),
+                WITH(start, a_line_break_in_a_header_makes_no_header),
+                WITH(start, a_refused_request_leaves_the_connection_usable),
+                WITH(start, more_requests_than_workers_wait_their_turn),
+                WITH(start, a_client_may_leave_while_a_worker_has_its_request),
+                WITH(start, a_new_certificate_is_taken_up_without_a_break),
+                cmocka_unit_test(bodies_together_are_bounded),
+                cmocka_unit_test(connections_beyond_the_limit_are_closed),
+                cmocka_unit_test(what_is_wrong_with_the_files_or_the_address_is_said),
+        };
+
+        return cmocka_run_group_tests(tests, make_pki, remove_pki);
+}
