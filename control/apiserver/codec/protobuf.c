@@ -11,6 +11,7 @@
 
 #include "apiserver/codec/json_read.h"
 #include "apiserver/codec/normalise.h"
+#include "apiserver/codec/scalar.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "kube/schema.h"
@@ -21,9 +22,6 @@ enum wire {
         WIRE_BYTES = 2,
         WIRE_FIXED32 = 5,
 };
-
-#define TIME_MIN (-62135596800LL) /* year 1 */
-#define TIME_MAX 253402300799LL   /* the end of year 9999 */
 
 struct span {
         const uint8_t *at, *end;
@@ -216,19 +214,15 @@ static int read_time(struct reader *r, struct span in, bool micro, struct json_o
 {
         struct small_message m;
         char buf[CLOCK_TEXT_SIZE];
-        int64_t seconds, nanos;
+        struct timespec t;
         int ret_code = read_small(r, in, &m);
 
         if (ret_code || in.at == in.end)
                 return ret_code;
-        seconds = (int64_t)m.fields[1].value;
-        nanos = (int64_t)m.fields[2].value;
-        if (seconds < TIME_MIN || seconds > TIME_MAX || nanos < 0 || nanos > 999999999)
+        t.tv_sec = (int64_t)m.fields[1].value;
+        t.tv_nsec = (int64_t)m.fields[2].value;
+        if (t.tv_nsec < 0 || t.tv_nsec > 999999999 || !scalar_time_format(&t, micro, buf))
                 return fail(r, "time out of range");
-        if (micro && seconds > INT64_MIN / 1000000000 && seconds < INT64_MAX / 1000000000 - 1)
-                clock_format_micro(seconds * 1000000000 + nanos, buf);
-        else
-                clock_format(seconds, buf);
         *ret = json_object_new_string(buf);
         return 0;
 }

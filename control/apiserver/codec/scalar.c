@@ -8,6 +8,8 @@
 #include "kube/quantity.h"
 
 #define GO_ZERO_TIME (-62135596800LL) /* 0001-01-01T00:00:00Z */
+#define YEAR_0       (-62167219200LL)
+#define YEAR_10000   253402300800LL
 
 static void replace_string(struct json_object **val, const char *s)
 {
@@ -17,13 +19,26 @@ static void replace_string(struct json_object **val, const char *s)
         *val = json_object_new_string(s);
 }
 
+char *scalar_time_format(const struct timespec *t, bool micro, char *buf)
+{
+        size_t n;
+
+        if (t->tv_sec < YEAR_0 || t->tv_sec >= YEAR_10000)
+                return NULL;
+        clock_format(t->tv_sec, buf);
+        n = strlen(buf) - 1; /* the Z */
+        if (micro)
+                snprintf(buf + n, CLOCK_TEXT_SIZE - n, ".%06ldZ", t->tv_nsec / 1000);
+        return buf;
+}
+
 int scalar_time(struct json_object **val, bool micro, struct err *reterr)
 {
         const char *text = json_object_get_string(*val);
         char buf[CLOCK_TEXT_SIZE];
         struct timespec t;
 
-        if (clock_parse(text, &t))
+        if (clock_parse(text, &t) || !scalar_time_format(&t, micro, buf))
                 return err_set(reterr, -EINVAL,
                                "parsing time \"%.80s\" as \"%s\": cannot parse it; a time looks like "
                                "2006-01-02T15:04:05%sZ",
@@ -34,10 +49,6 @@ int scalar_time(struct json_object **val, bool micro, struct err *reterr)
                 *val = NULL;
                 return 0;
         }
-        if (micro && t.tv_sec > INT64_MIN / 1000000000 && t.tv_sec < INT64_MAX / 1000000000 - 1)
-                clock_format_micro(t.tv_sec * 1000000000 + t.tv_nsec, buf);
-        else
-                clock_format(t.tv_sec, buf);
         replace_string(val, buf);
         return 0;
 }
