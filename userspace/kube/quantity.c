@@ -215,7 +215,7 @@ static char *print(__int128 value, const char *suffix, char *buf)
         if (negative)
                 *out++ = '-';
         memcpy(out, digits + n, sizeof(digits) - n);
-        strcpy(out + sizeof(digits) - n, suffix);
+        memcpy(out + sizeof(digits) - n, suffix, strlen(suffix) + 1);
         return buf;
 }
 
@@ -247,7 +247,7 @@ char *quantity_format(const struct quantity *q, char *buf)
         size_t step = 0;
 
         if (!value)
-                return strcpy(buf, "0");
+                return print(0, "", buf);
         if (q->format == QUANTITY_BINARY_SI && (value >= bound || value <= -bound))
                 return format_binary(q, buf);
         for (; step < DECIMAL_SUFFIXES - 1 && value % 1000 == 0; step++)

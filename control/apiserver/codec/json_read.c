@@ -425,8 +425,10 @@ static int read_member(struct reader *r, const struct schema_type *hint, const s
         ret = read_string(r, &path.key, &path.key_len);
         if (ret)
                 return ret;
-        if (path.key == r->scratch.data) /* the value will use scratch again */
-                path.key = escaped = strndup(path.key, path.key_len);
+        if (path.key == r->scratch.data) { /* the value will use scratch again */
+                escaped = strndup(path.key, path.key_len);
+                path.key = escaped;
+        }
         skip_space(r);
         if (r->at >= r->end || *r->at != ':')
                 return fail_char(r, "after object key");

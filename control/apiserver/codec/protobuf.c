@@ -169,7 +169,7 @@ static int read_small(struct reader *r, struct span in, struct small_message *re
 {
         *ret = (struct small_message){};
         while (in.at < in.end) {
-                struct wire_field f;
+                struct wire_field f = {};
                 int ret_code = read_field(r, &in, &f);
 
                 if (ret_code)
@@ -515,7 +515,7 @@ static int read_envelope(struct reader *r, struct span in, const struct schema_s
         struct wire_field type_meta = {}, raw = {};
 
         while (in.at < in.end) {
-                struct wire_field f;
+                struct wire_field f = {};
                 int ret_code = read_field(r, &in, &f);
 
                 if (ret_code)
