@@ -251,7 +251,7 @@ static int normalise_map(struct walk *w, const struct schema_type *type, const s
         if (type->elem->kind == SCHEMA_RAW)
                 return 0;
         json_foreach (map, key, old) {
-                const struct codec_path path = {.up = up, .key = key, .key_len = strlen(key)};
+                const struct codec_path path = {.up = up, .key = key, .key_len = CODEC_KEY_STRING};
                 struct json_object *val = old;
                 int r;
 
@@ -307,7 +307,7 @@ static int add_missing(struct walk *w, const struct schema_struct *type, const s
 {
         for (size_t i = 0; i < type->nfields; i++) {
                 const struct schema_field *f = &type->fields[i];
-                const struct codec_path path = {.up = up, .key = f->name, .key_len = strlen(f->name)};
+                const struct codec_path path = {.up = up, .key = f->name, .key_len = CODEC_KEY_STRING};
                 struct json_object *val;
                 int r;
 
@@ -332,7 +332,7 @@ static int normalise_struct(struct walk *w, const struct schema_struct *type, co
         int r;
 
         json_foreach (obj, key, old) {
-                const struct codec_path path = {.up = up, .key = key, .key_len = strlen(key)};
+                const struct codec_path path = {.up = up, .key = key, .key_len = CODEC_KEY_STRING};
                 const struct schema_field *f = schema_field_find(type, key);
                 struct json_object *val = old;
 

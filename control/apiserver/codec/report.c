@@ -14,7 +14,7 @@ void codec_path_write(struct strbuf *b, const struct codec_path *path)
         }
         if (b->len)
                 strbuf_add_char(b, '.');
-        strbuf_add(b, path->key, path->key_len);
+        strbuf_add(b, path->key, path->key_len == CODEC_KEY_STRING ? strlen(path->key) : path->key_len);
 }
 
 void codec_path_write_fields(struct strbuf *b, const struct codec_path *path)
@@ -26,7 +26,7 @@ void codec_path_write_fields(struct strbuf *b, const struct codec_path *path)
                 return;
         if (b->len)
                 strbuf_add_char(b, '.');
-        strbuf_add(b, path->key, path->key_len);
+        strbuf_add(b, path->key, path->key_len == CODEC_KEY_STRING ? strlen(path->key) : path->key_len);
 }
 
 void codec_report_add(struct codec_report *report, const char *what, const struct codec_path *path)

@@ -11,9 +11,11 @@
 struct codec_path {
         const struct codec_path *up; /* NULL at the root */
         const char *key;             /* NULL: an element of a list */
-        size_t key_len;
+        size_t key_len; /* CODEC_KEY_STRING: key ends with a NUL; it is measured only when the path is written */
         size_t index;
 };
+
+#define CODEC_KEY_STRING SIZE_MAX
 
 /* Appends "spec.containers[0].name"; nothing for the root. */
 void codec_path_write(struct strbuf *b, const struct codec_path *path);
