@@ -60,7 +60,7 @@ void object_list_deinit(struct object_list *l)
         *l = OBJECT_LIST_NULL;
 }
 
-static void object_list_add(struct object_list *l, struct object *o)
+void object_list_take(struct object_list *l, struct object *o)
 {
         if (l->n == l->cap) {
                 size_t cap = l->cap ? l->cap * 2 : 64;
@@ -71,7 +71,7 @@ static void object_list_add(struct object_list *l, struct object *o)
                 l->items = p;
                 l->cap = cap;
         }
-        l->items[l->n++] = object_ref(o);
+        l->items[l->n++] = o;
 }
 
 /* "namespace/name" into key; false when it is longer than any object's. */
@@ -463,7 +463,7 @@ static void list_locked(struct cache *c, const struct cache_filter *filter, cons
                 if (limit && ret->n == limit)
                         (*ret_more)++;
                 else
-                        object_list_add(ret, o);
+                        object_list_take(ret, object_ref(o));
         }
         ret->revision = cache_revision(c->set);
         if (ret->revision < c->changed_revision)

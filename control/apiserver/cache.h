@@ -38,6 +38,8 @@ struct object_list {
 
 #define OBJECT_LIST_NULL ((struct object_list){0})
 void object_list_deinit(struct object_list *l);
+/* Adds o; its reference is taken over. */
+void object_list_take(struct object_list *l, struct object *o);
 
 struct cache_filter {
         const char *namespace;                                       /* NULL: all */

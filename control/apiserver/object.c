@@ -87,9 +87,9 @@ static char *put_span(char **at, struct span s)
 
 static struct object *object_build(const struct gather *g, const char *namespace, const char *name)
 {
-        size_t fixed = sizeof(struct object) + g->nlabels * sizeof(struct object_label) + g->nfields * sizeof(char *);
+        size_t fixed = sizeof(struct object) + g->nlabels * sizeof(struct label) + g->nfields * sizeof(char *);
         struct object *o = malloc(fixed + g->bytes + 2 * strlen(namespace) + strlen(name) + 3);
-        struct object_label *labels;
+        struct label *labels;
         struct span k, v;
         size_t at = 0, i;
         const char **fields;
@@ -97,7 +97,7 @@ static struct object *object_build(const struct gather *g, const char *namespace
 
         if (!o)
                 return NULL;
-        labels = (struct object_label *)(o + 1);
+        labels = (struct label *)(o + 1);
         fields = (const char **)(labels + g->nlabels);
         text = (char *)(fields + g->nfields);
         atomic_init(&o->refs, 1);
@@ -107,7 +107,7 @@ static struct object *object_build(const struct gather *g, const char *namespace
                 text = stpcpy(stpcpy(text, namespace), "/");
         o->name = put_span(&text, (struct span){name, strlen(name)});
         for (i = 0; i < g->nlabels && peek_next(g->labels, &at, &k, &v); i++)
-                labels[i] = (struct object_label){put_span(&text, k), put_span(&text, peek_plain_string(v))};
+                labels[i] = (struct label){put_span(&text, k), put_span(&text, peek_plain_string(v))};
         for (i = 0; i < g->nfields; i++)
                 fields[i] = put_span(&text, g->fields[i]);
         o->nlabels = (uint16_t)g->nlabels;

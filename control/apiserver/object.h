@@ -10,10 +10,7 @@
 
 #include "apiserver/kind.h"
 #include "base/blob.h"
-
-struct object_label {
-        const char *key, *value;
-};
+#include "kube/selector.h"
 
 struct object {
         atomic_uint refs;
@@ -23,7 +20,7 @@ struct object {
         const char *key;       /* "namespace/name", or "name" for cluster-scoped ones: the order of lists */
         const char *namespace; /* "" for cluster-scoped ones */
         const char *name;      /* the tail of key */
-        const struct object_label *labels;
+        const struct label *labels;
         const char *const *fields; /* values of the kind's fields, in the order of kind_ops.fields */
 };
 
