@@ -24,7 +24,7 @@ endif
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 CFLAGS  ?= -O2 -g
 COMMON_CFLAGS = -std=gnu17 $(WARN) -D_GNU_SOURCE -DFAIRLEAD_VERSION='"$(VERSION)"' \
-                -Iuserspace -Icontrol -I$(O)/gen -fstack-protector-strong -pthread
+                -Iuserspace -Icontrol -Itools -I$(O)/gen -fstack-protector-strong -pthread
 ALL_CFLAGS = $(COMMON_CFLAGS) $(CFLAGS) $(SANFLAGS)
 FILE_CFLAGS = $(if $(filter tests/%,$<),-Itests -Wno-missing-prototypes) $(if $(filter $(O)/gen/%,$<),-Wno-missing-field-initializers -O1)
 LDFLAGS ?=
