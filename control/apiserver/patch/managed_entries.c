@@ -232,23 +232,30 @@ struct json_object *managed_entries_write(struct managed_entries *e)
         return list;
 }
 
+#define FIELD(name, ...)                                                                                               \
+        {                                                                                                              \
+                .key = "f:" name, .len = sizeof("f:" name) - 1, .member = true, __VA_ARGS__                            \
+        }
+
 struct fieldset *managed_strip(struct arena *a, struct fieldset *set)
 {
-        static const char *const stripped[] = {
-                "apiVersion",
-                "kind",
-                "metadata",
-                "metadata.name",
-                "metadata.namespace",
-                "metadata.creationTimestamp",
-                "metadata.selfLink",
-                "metadata.uid",
-                "metadata.clusterName",
-                "metadata.generation",
-                "metadata.managedFields",
-                "metadata.resourceVersion",
-                NULL,
+        static const struct fieldset meta[] = {
+                FIELD("clusterName", .next = (struct fieldset *)&meta[1]),
+                FIELD("creationTimestamp", .next = (struct fieldset *)&meta[2]),
+                FIELD("generation", .next = (struct fieldset *)&meta[3]),
+                FIELD("managedFields", .next = (struct fieldset *)&meta[4]),
+                FIELD("name", .next = (struct fieldset *)&meta[5]),
+                FIELD("namespace", .next = (struct fieldset *)&meta[6]),
+                FIELD("resourceVersion", .next = (struct fieldset *)&meta[7]),
+                FIELD("selfLink", .next = (struct fieldset *)&meta[8]),
+                FIELD("uid", .next = NULL),
         };
+        static const struct fieldset top[] = {
+                FIELD("apiVersion", .next = (struct fieldset *)&top[1]),
+                FIELD("kind", .next = (struct fieldset *)&top[2]),
+                FIELD("metadata", .child = (struct fieldset *)&meta[0]),
+        };
+        static const struct fieldset stripped = {.child = (struct fieldset *)&top[0]};
 
-        return fieldset_subtract(a, set, fieldset_of_paths(a, stripped));
+        return fieldset_subtract(a, set, &stripped);
 }

@@ -45,6 +45,19 @@ static bool is_zero(const struct json_object *o)
         }
 }
 
+static bool is_same_scalar(const struct json_object *a, const struct json_object *b)
+{
+        enum json_type type = json_object_get_type(a);
+
+        if (type == json_type_string && json_is_string(b))
+                return json_object_get_string_len(a) == json_object_get_string_len(b) &&
+                       strcmp(json_object_get_string((struct json_object *)a),
+                              json_object_get_string((struct json_object *)b)) == 0;
+        if (type == json_type_boolean && json_object_is_type(b, type))
+                return json_object_get_boolean(a) == json_object_get_boolean(b);
+        return false;
+}
+
 static bool same(const struct side *old, const struct side *new)
 {
         if (!old->val || !new->val)
@@ -90,15 +103,18 @@ static bool implied(const struct side *parent, const struct schema_field *f)
 }
 
 static void compare_member(struct arena *a, const struct schema_type *t, const struct side *old, const struct side *new,
-                           const char *name, struct found *f)
+                           const char *name, const struct json_object *ov, const struct json_object *nv,
+                           struct found *f)
 {
         const struct schema_field *field;
-        const struct schema_type *mt = typed_member(t, name, &field);
-        struct side o = {json_get(old->val, name), implied(old, field)};
-        struct side n = {json_get(new->val, name), implied(new, field)};
+        const struct schema_type *mt;
 
-        if (o.val || n.val)
-                compare_part(a, mt, o, n, "f:", name, strlen(name), f);
+        /* What is equal is most of most updates; a scalar is not worth a look at its type. */
+        if ((!ov && !nv) || (ov && nv && is_same_scalar(ov, nv)))
+                return;
+        mt = typed_member(t, name, &field);
+        compare_part(a, mt, (struct side){ov, implied(old, field)}, (struct side){nv, implied(new, field)}, "f:", name,
+                     strlen(name), f);
 }
 
 /* Structs by value that a new struct has without saying so: `resources: {}` of a container. */
@@ -118,10 +134,10 @@ static void compare_fields(struct arena *a, const struct schema_type *t, const s
                            struct found *f)
 {
         json_foreach (new->val, name, nv)
-                compare_member(a, t, old, new, name, f);
+                compare_member(a, t, old, new, name, json_get(old->val, name), nv, f);
         json_foreach (old->val, gone, ov) {
-                if (!json_get(new->val, gone))
-                        compare_member(a, t, old, new, gone, f);
+                if (ov && !json_get(new->val, gone))
+                        compare_member(a, t, old, new, gone, ov, NULL, f);
         }
         if (!exists(old))
                 add_implied(a, t, new, f);

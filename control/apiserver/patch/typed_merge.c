@@ -200,7 +200,7 @@ static bool prune_fields(struct arena *a, const struct schema_type *t, struct js
                         continue;
                 mt = typed_member(t, name, &field);
                 if ((h->member && (field ? !k : !(k && k->member))) ||
-                    (h->child && prune(a, mt, json_get(o, name), h, k, NULL))) {
+                    (h->child && prune(a, mt, json_get(o, name), h, k, NULL) && !(k && k->member))) {
                         json_del(o, name);
                         changed = true;
                 }
@@ -226,7 +226,7 @@ static bool prune_items(struct arena *a, const struct schema_type *t, struct jso
                 if (!h)
                         continue;
                 drop[items[i].at] = (h->member && !(k && k->member)) ||
-                                    (h->child && prune(a, t->elem, items[i].val, h, k, t->keys));
+                                    (h->child && prune(a, t->elem, items[i].val, h, k, t->keys) && !(k && k->member));
                 gone += drop[items[i].at];
         }
         for (size_t i = n, end = n; gone && i-- > 0;) {
