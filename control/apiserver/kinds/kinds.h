@@ -14,7 +14,41 @@
         X(podtemplates)
 
 /* The network, configuration, access, policy, storage and extension. */
-#define KINDS_SERVICES(X) X(services)
+#define KINDS_SERVICES(X)                                                                                              \
+        X(apiservices)                                                                                                 \
+        X(certificatesigningrequests)                                                                                  \
+        X(clusterrolebindings)                                                                                         \
+        X(clusterroles)                                                                                                \
+        X(configmaps)                                                                                                  \
+        X(csidrivers)                                                                                                  \
+        X(csinodes)                                                                                                    \
+        X(csistoragecapacities)                                                                                        \
+        X(customresourcedefinitions)                                                                                   \
+        X(endpoints)                                                                                                   \
+        X(endpointslices)                                                                                              \
+        X(horizontalpodautoscalers)                                                                                    \
+        X(ingressclasses)                                                                                              \
+        X(ingresses)                                                                                                   \
+        X(ipaddresses)                                                                                                 \
+        X(leases)                                                                                                      \
+        X(mutatingadmissionpolicies)                                                                                   \
+        X(mutatingadmissionpolicybindings)                                                                             \
+        X(mutatingwebhookconfigurations)                                                                               \
+        X(networkpolicies)                                                                                             \
+        X(poddisruptionbudgets)                                                                                        \
+        X(priorityclasses)                                                                                             \
+        X(rolebindings)                                                                                                \
+        X(roles)                                                                                                       \
+        X(runtimeclasses)                                                                                              \
+        X(secrets)                                                                                                     \
+        X(servicecidrs)                                                                                                \
+        X(services)                                                                                                    \
+        X(storageclasses)                                                                                              \
+        X(validatingadmissionpolicies)                                                                                 \
+        X(validatingadmissionpolicybindings)                                                                           \
+        X(validatingwebhookconfigurations)                                                                             \
+        X(volumeattachments)                                                                                           \
+        X(volumeattributesclasses)
 
 #define KINDS(X) KINDS_WORKLOADS(X) KINDS_SERVICES(X)
 
@@ -33,7 +67,7 @@ struct kind_conversion {
         void (*from_storage)(struct json_object *obj);
 };
 
-#define KIND_CONVERSIONS(X)
+#define KIND_CONVERSIONS(X) X(autoscaler_v1)
 
 #define KIND_DECLARE_CONVERSION(name) extern const struct kind_conversion kind_conversion_##name;
 KIND_CONVERSIONS(KIND_DECLARE_CONVERSION)
