@@ -5,6 +5,8 @@
 
 #include "base/arena.h"
 
+/* Many arenas never need more than the first, and some live long (a watch's request). */
+#define ARENA_FIRST 2048
 #define ARENA_CHUNK 8192
 
 struct arena_chunk {
@@ -21,7 +23,7 @@ static _noreturn_ void arena_oom(size_t size)
 
 static void arena_grow(struct arena *a, size_t size)
 {
-        size_t want = MAX(size, (size_t)ARENA_CHUNK - sizeof(struct arena_chunk));
+        size_t want = MAX(size, (size_t)(a->head ? ARENA_CHUNK : ARENA_FIRST) - sizeof(struct arena_chunk));
         struct arena_chunk *c = malloc(sizeof(*c) + want);
 
         if (!c)
