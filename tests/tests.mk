@@ -3,7 +3,8 @@
 # A unit test is tests/unit/<area>/<name>_test.c: one cmocka program each, linked with every library and with the tests'
 # own helpers (tests/unit/**/x.c without _test).
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
-# A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run).
+# A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
+# server, scripts, use the load client, tests/load/ ($(O)/load --help).
 
 ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
@@ -18,7 +19,7 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 .SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
-benches: $(BENCH_BINS)
+benches: $(BENCH_BINS) $(O)/load
 fuzzers: $(FUZZ_BINS)
 
 test: deps ## deps, build, every check and test; the last line is "N passed, N failed, N skipped"
@@ -47,6 +48,10 @@ $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.flags
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.flags
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.flags
+	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 # Fuzz targets see instrumented libraries: their objects are built apart, always by clang.
