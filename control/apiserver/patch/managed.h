@@ -51,7 +51,8 @@ struct apply_result {
 
 /*
  * Server-side apply of config to live (NULL when there is no such object yet). config is what the client sent: not
- * defaulted, unknown fields not pruned; both have the same version. The result still has to be defaulted and validated.
+ * defaulted, unknown fields not pruned; both have the same version. The result still has to be defaulted and validated,
+ * and what ctx->reset names put back; its managedFields are complete (no managed_update after it).
  * Returns 0, or a patch_outcome; of *ret only the conflicts are set at PATCH_CONFLICT.
  */
 int managed_apply(const struct managed_context *ctx, const struct json_object *live, const struct json_object *config,

@@ -6,6 +6,7 @@
 
 #define UPDATE_MAX 10 /* Update entries of an object */
 #define ANCIENT    "ancient-changes"
+#define SENT_MAX   256 /* entries that a client may send back: far more than an object comes to have */
 
 static const char *text_of(const struct json_object *o, const char *key)
 {
@@ -51,6 +52,8 @@ int managed_entries_read(struct managed_entries *e, const struct json_object *li
         struct arena *arena = e->arena;
 
         *e = (struct managed_entries){.arena = arena};
+        if (!trusted && json_len(list) > SENT_MAX)
+                return -EINVAL;
         json_array_foreach (list, i, o) {
                 int r = read_entry(e, o, trusted);
 

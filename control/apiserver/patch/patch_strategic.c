@@ -414,26 +414,6 @@ int strategic_map(struct json_object **target, const struct json_object *patch, 
         return 0;
 }
 
-/* A directive that is none of ours would be stored as a field; nothing in the API starts with a dollar sign. */
-static int check_unknown(const struct json_object *patch, struct err *reterr)
-{
-        int r;
-
-        json_array_foreach (patch, i, item) {
-                r = check_unknown(item, reterr);
-                if (r)
-                        return r;
-        }
-        json_foreach (patch, key, val) {
-                if (str_has_prefix(key, "$") && !is_directive(key))
-                        return err_set(reterr, PATCH_BAD_REQUEST, "unknown directive \"%s\" in the patch", key);
-                r = check_unknown(val, reterr);
-                if (r)
-                        return r;
-        }
-        return 0;
-}
-
 int patch_strategic_apply(const struct json_object *doc, const struct json_object *patch,
                           const struct schema_struct *type, struct json_object **ret, struct err *reterr)
 {
@@ -446,9 +426,7 @@ int patch_strategic_apply(const struct json_object *doc, const struct json_objec
         if (!json_is_object(patch))
                 return err_set(reterr, PATCH_BAD_REQUEST, "invalid JSON document");
         target = json_is_object(doc) ? json_copy(doc) : json_object_new_object();
-        r = check_unknown(patch, reterr);
-        if (!r)
-                r = strategic_map(&target, patch, &root, reterr);
+        r = strategic_map(&target, patch, &root, reterr);
         if (r)
                 return r;
         *ret = TAKE_PTR(target);

@@ -483,6 +483,35 @@ static void kubectl_takes_over_from_client_side_apply(void **state)
         assert_true(w.result.unchanged);
 }
 
+/* kubectl rewrites the entry of client-side apply into one of its own before it applies on the server. */
+static void entries_that_kubectl_migrated_are_pruned_by(void **state)
+{
+        WORLD("", "v1", "ConfigMap");
+
+        put(&w, "kubectl-client-side-apply", T1, CM("{'x':'1','y':'1'}"));
+        put(&w, "kubectl", T2,
+            "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'c','resourceVersion':'9','managedFields':[{"
+            "'manager':'kubectl','operation':'Apply','apiVersion':'v1','fieldsType':'FieldsV1','time':'" T1 "',"
+            "'fieldsV1':{'f:data':{'.':{},'f:x':{},'f:y':{}}}}]},'data':{'x':'1','y':'1'}}");
+        assert_int_equal(json_len(entries(&w)), 1);
+        assert_int_equal(apply(&w, "kubectl", T3, CM("{'x':'2'}"), false), 0);
+        assert_json(json_get(w.live, "data"), "{'x':'2'}");
+        assert_json(fields_of(&w, "kubectl", "Apply"), "{'f:data':{'f:x':{}}}");
+}
+
+static void entries_of_another_version_are_kept(void **state)
+{
+        WORLD("autoscaling", "v2", "HorizontalPodAutoscaler");
+
+        put(&w, "a", T1,
+            "{'metadata':{'name':'h','managedFields':[{'manager':'old','operation':'Update','apiVersion':"
+            "'autoscaling/v1','fieldsType':'FieldsV1','fieldsV1':{'f:spec':{'f:targetCPUUtilizationPercentage':{},"
+            "'f:maxReplicas':{}}}}]},'spec':{'maxReplicas':1,'minReplicas':1}}");
+        put(&w, "a", T2, "{'metadata':{'name':'h'},'spec':{'maxReplicas':2,'minReplicas':1}}");
+        assert_json(fields_of(&w, "old", "Update"), "{'f:spec':{'f:targetCPUUtilizationPercentage':{}}}");
+        assert_json(fields_of(&w, "a", "Update"), "{'f:spec':{'f:maxReplicas':{},'f:minReplicas':{}}}");
+}
+
 static void bad_configurations_are_refused(void **state)
 {
         static const struct {
@@ -605,6 +634,8 @@ int main(void)
                 cmocka_unit_test(the_order_follows_the_configuration_and_keeps_what_others_added),
                 cmocka_unit_test(an_item_goes_whole_when_its_only_owner_drops_it),
                 cmocka_unit_test(kubectl_takes_over_from_client_side_apply),
+                cmocka_unit_test(entries_that_kubectl_migrated_are_pruned_by),
+                cmocka_unit_test(entries_of_another_version_are_kept),
                 cmocka_unit_test(bad_configurations_are_refused),
                 cmocka_unit_test(fields_of_clients_are_brought_into_one_form),
                 cmocka_unit_test(set_operations_agree_with_each_other),
