@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apiserver/alloc/repair.h"
+#include "apiserver/alloc/screen.h"
 #include "apiserver/housekeeping.h"
 #include "apiserver/internal.h"
 #include "apiserver/peek.h"
@@ -136,19 +137,21 @@ static int add_port(void *userdata, const char *key, struct blob *value, uint64_
         return 0;
 }
 
-static struct json_object **trees_of(struct server *s, const char *group, const char *plural, size_t *ret_n)
+static void list_all(struct server *s, const char *group, const char *plural, struct object_list *ret)
 {
         struct cache_filter all = {0};
-        struct json_object **trees;
-        struct object_list list;
 
-        cache_list(cache_find(s->caches, group, plural), &all, NULL, 0, &list, NULL);
-        trees = mem_array(struct json_object *, list.n + 1);
+        cache_list(cache_find(s->caches, group, plural), &all, NULL, 0, ret, NULL);
+}
+
+static struct json_object **trees_of(const struct object_list *list, size_t *ret_n)
+{
+        struct json_object **trees = mem_array(struct json_object *, list->n + 1);
+
         *ret_n = 0;
-        for (size_t i = 0; i < list.n; i++)
-                if ((trees[*ret_n] = object_tree(list.items[i])))
+        for (size_t i = 0; i < list->n; i++)
+                if ((trees[*ret_n] = object_tree(list->items[i])))
                         (*ret_n)++;
-        object_list_deinit(&list);
         return trees;
 }
 
@@ -176,30 +179,43 @@ static void apply_fix(struct server *s, struct arena *a, const struct repair_fix
                 own_event(s, f->namespace, f->name, f->reason, f->message);
 }
 
+static void repair_now(struct server *s, struct arena *a, const struct screen_input *screen)
+{
+        struct repair_input in = {.alloc = s->alloc, .now_us = clock_wall_ns() / 1000};
+        struct json_object **services = trees_of(screen->services, &in.nservices);
+        struct json_object **ips = trees_of(screen->ips, &in.nips);
+        struct repair_fix *fixes;
+        size_t n;
+
+        in.services = services;
+        in.ips = ips;
+        in.ports = screen->ports;
+        in.nports = screen->nports;
+        n = alloc_repair(a, &in, &fixes);
+        for (size_t i = 0; i < n && !s->stopping; i++)
+                apply_fix(s, a, &fixes[i]);
+        free_trees(services, in.nservices);
+        free_trees(ips, in.nips);
+}
+
 void housekeeping_repair(struct housekeeping *h)
 {
         struct server *s = h->server;
         struct arena a = ARENA_NULL;
         struct ports ports = {.arena = &a};
         struct store_range range = {.prefix = ALLOC_PORT_PREFIX};
-        struct repair_input in = {.alloc = s->alloc, .now_us = clock_wall_ns() / 1000};
-        struct json_object **services, **ips;
-        struct repair_fix *fixes;
-        size_t n;
+        struct object_list services, ips;
 
-        services = trees_of(s, "", "services", &in.nservices);
-        ips = trees_of(s, "networking.k8s.io", "ipaddresses", &in.nips);
+        list_all(s, "", "services", &services);
+        list_all(s, "networking.k8s.io", "ipaddresses", &ips);
         if (!store_range(s->store, &range, add_port, &ports, NULL, NULL)) {
-                in.services = services;
-                in.ips = ips;
-                in.ports = ports.items;
-                in.nports = ports.n;
-                n = alloc_repair(&a, &in, &fixes);
-                for (size_t i = 0; i < n && !s->stopping; i++)
-                        apply_fix(s, &a, &fixes[i]);
+                struct screen_input screen = {&services, &ips, ports.items, ports.n};
+
+                if (alloc_needs_repair(&screen))
+                        repair_now(s, &a, &screen);
         }
-        free_trees(services, in.nservices);
-        free_trees(ips, in.nips);
+        object_list_deinit(&services);
+        object_list_deinit(&ips);
         free(ports.items);
         arena_deinit(&a);
 }
