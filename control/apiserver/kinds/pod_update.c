@@ -194,8 +194,10 @@ static void restore_node_affinity(struct json_object *spec, const struct json_ob
                 json_set(json_ensure(spec, "affinity"), "nodeAffinity", json_copy(was));
                 return;
         }
+        if (!affinity)
+                return;
         json_del(affinity, "nodeAffinity");
-        if (affinity && !json_has(old, "affinity") && !json_object_object_length(affinity))
+        if (!json_has(old, "affinity") && !json_object_object_length(affinity))
                 json_del(spec, "affinity");
 }
 
@@ -304,10 +306,10 @@ static void restore_cpu_and_memory(struct json_object *container, const struct j
         for (const char *const *list = lists; *list; list++) {
                 struct json_object *was = json_get(json_get(old, "resources"), *list), *is;
 
-                if (!was) {
+                if (!was && json_has(container, "resources"))
                         json_del(json_get(container, "resources"), *list);
+                if (!was)
                         continue;
-                }
                 is = json_ensure(json_ensure(container, "resources"), *list);
                 restore(is, was, "cpu");
                 restore(is, was, "memory");

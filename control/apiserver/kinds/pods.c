@@ -89,8 +89,8 @@ static void pods_prepare_status(const struct kctx *c, struct json_object *pod, c
                 json_set(meta, "ownerReferences", json_copy(owners));
         else
                 json_del(meta, "ownerReferences");
-        if (!json_has(status, "qosClass"))
-                json_set_str(status, "qosClass", qos ? qos : pod_qos(pod));
+        if (qos && !json_has(status, "qosClass")) /* old kubelets leave it out */
+                json_set_str(status, "qosClass", qos);
 }
 
 /* Rules of a create only. */
