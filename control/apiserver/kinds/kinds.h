@@ -9,9 +9,17 @@
 
 /* What runs, and where. */
 #define KINDS_WORKLOADS(X)                                                                                             \
+        X(controllerrevisions)                                                                                         \
+        X(cronjobs)                                                                                                    \
+        X(daemonsets)                                                                                                  \
+        X(deployments)                                                                                                 \
+        X(jobs)                                                                                                        \
         X(persistentvolumeclaims)                                                                                      \
         X(pods)                                                                                                        \
-        X(podtemplates)
+        X(podtemplates)                                                                                                \
+        X(replicasets)                                                                                                 \
+        X(replicationcontrollers)                                                                                      \
+        X(statefulsets)
 
 /* The network, configuration, access, policy, storage and extension. */
 #define KINDS_SERVICES(X)                                                                                              \
