@@ -1,159 +1,179 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Discovery never changes while the server runs, so each answer is made once, at the first request, and kept as bytes
+ * with its entity tag: a request is a look into a table.
+ */
+#include <pthread.h>
+
 #include "apiserver/discovery.h"
+#include "apiserver/discovery_build.h"
+#include "apiserver/document.h"
 #include "apiserver/status.h"
+#include "base/hashmap.h"
+#include "base/mem.h"
 #include "base/str.h"
 
-static struct json_object *doc(const char *kind)
-{
-        struct json_object *o = json_object_new_object();
+#define AGGREGATED(v) "application/json;g=apidiscovery.k8s.io;v=" v ";as=APIGroupDiscoveryList"
 
-        json_set_str(o, "kind", kind);
-        json_set_str(o, "apiVersion", "v1");
+static const char *const content_types[DISCOVERY_FORMS] = {
+        [DISCOVERY_LEGACY] = "application/json",
+        [DISCOVERY_V2BETA1] = AGGREGATED("v2beta1"),
+        [DISCOVERY_V2] = AGGREGATED("v2"),
+};
+
+/* What is under one path; only /api and /apis have more than the legacy form. */
+struct page {
+        struct document forms[DISCOVERY_FORMS];
+};
+
+static struct hashmap pages;
+static pthread_once_t pages_once = PTHREAD_ONCE_INIT;
+
+/* Takes the tree over. */
+static void set_form(struct page *p, enum discovery_form form, struct json_object *tree)
+{
+        struct strbuf b = STRBUF_NULL;
+
+        json_write(&b, tree);
+        strbuf_add_char(&b, '\n');
+        document_init(&p->forms[form], content_types[form], &b);
+        json_object_put(tree);
+}
+
+static struct page *page_add(const char *path, struct json_object *tree)
+{
+        struct page *p = mem_new(struct page);
+
+        set_form(p, DISCOVERY_LEGACY, tree);
+        hashmap_put(&pages, path, p);
+        return p;
+}
+
+static void add_groups_page(const char *path, bool core)
+{
+        struct page *p = page_add(path, discovery_groups(core, DISCOVERY_LEGACY));
+
+        set_form(p, DISCOVERY_V2BETA1, discovery_groups(core, DISCOVERY_V2BETA1));
+        set_form(p, DISCOVERY_V2, discovery_groups(core, DISCOVERY_V2));
+}
+
+static void add_resource_pages(void)
+{
+        char path[256];
+
+        for (size_t i = 0; i < schema_nresources; i++) {
+                const struct schema_resource *r = &schema_resources[i];
+
+                if (*r->group && discovery_first_of_group(i)) {
+                        snprintf(path, sizeof(path), "/apis/%s", r->group);
+                        page_add(path, discovery_group(r->group, true));
+                }
+                if (discovery_first_of_version(i)) {
+                        snprintf(path, sizeof(path), "%s%s/%s", *r->group ? "/apis/" : "/api", r->group, r->version);
+                        page_add(path, discovery_resources(r->group, r->version));
+                }
+        }
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct json_object *root_paths(void)
+{
+        static const char *const others[] = {"/apis/",      "/healthz",    "/livez", "/metrics",
+                                             "/openapi/v2", "/openapi/v3", "/readyz"};
+        size_t n = 0, max = pages.count + ARRAY_SIZE(others);
+        _cleanup_free_ const char **paths = mem_array(const char *, max);
+        struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+
+        hashmap_foreach (&pages, slot)
+                paths[n++] = slot->key.str;
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                paths[n++] = others[i];
+        qsort(paths, n, sizeof(*paths), compare_paths);
+        for (size_t i = 0; i < n; i++)
+                json_object_array_add(list, json_object_new_string(paths[i]));
+        json_set(o, "paths", list);
         return o;
 }
 
-static struct json_object *verbs_array(uint16_t verbs)
+static void pages_make(void)
 {
-        static const struct {
-                uint16_t bit;
-                const char *name;
-        } names[] = {
-                {VERB_CREATE, "create"}, {VERB_DELETE, "delete"}, {VERB_DELETECOLLECTION, "deletecollection"},
-                {VERB_GET, "get"},       {VERB_LIST, "list"},     {VERB_PATCH, "patch"},
-                {VERB_UPDATE, "update"}, {VERB_WATCH, "watch"},
-        };
-        struct json_object *a = json_object_new_array();
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (verbs & names[i].bit)
-                        json_object_array_add(a, json_object_new_string(names[i].name));
-        return a;
+        hashmap_init(&pages, HASHMAP_STR_OWNED);
+        add_groups_page("/api", true);
+        add_groups_page("/apis", false);
+        add_resource_pages();
+        page_add("/version", discovery_version());
+        page_add("", root_paths());
 }
 
-static struct json_object *strings(const char *const *list)
+/* ---- which form ---- */
+
+static bool param_is(const char *clause, size_t len, const char *name, const char *value)
 {
-        struct json_object *a = json_object_new_array();
+        char want[64];
+        size_t n = (size_t)snprintf(want, sizeof(want), "%s=%s", name, value);
 
-        for (; list && *list; list++)
-                json_object_array_add(a, json_object_new_string(*list));
-        return a;
-}
+        for (const char *p = clause, *end = clause + len; p && p < end;) {
+                size_t piece;
 
-static void add_resource(struct json_object *arr, const struct schema_resource *r)
-{
-        struct json_object *o = json_object_new_object();
-
-        json_set_str(o, "name", r->plural);
-        json_set_str(o, "singularName", r->singular);
-        json_set_bool(o, "namespaced", r->namespaced);
-        json_set_str(o, "kind", r->kind);
-        json_set(o, "verbs", verbs_array(r->verbs));
-        if (r->short_names && *r->short_names)
-                json_set(o, "shortNames", strings(r->short_names));
-        if (r->categories && *r->categories)
-                json_set(o, "categories", strings(r->categories));
-        json_object_array_add(arr, o);
-}
-
-static int resource_list(struct api_request *req, const char *group, const char *version)
-{
-        _cleanup_json_ struct json_object *o = doc("APIResourceList");
-        struct json_object *arr = json_object_new_array();
-
-        json_set_str(o, "groupVersion", *group ? arena_printf(req->arena, "%s/%s", group, version) : version);
-        for (size_t i = 0; i < schema_nresources; i++)
-                if (str_eq(schema_resources[i].group, group) && str_eq(schema_resources[i].version, version))
-                        add_resource(arr, &schema_resources[i]);
-        if (!json_len(arr)) {
-                json_object_put(arr);
-                return api_fail_no_resource(req);
-        }
-        json_set(o, "resources", arr);
-        return api_answer_tree(req, 200, o);
-}
-
-static bool has_group(const struct json_object *groups, const char *name)
-{
-        json_array_foreach (groups, i, g) {
-                if (str_eq(json_get_str(g, "name"), name))
+                p += strspn(p, "; ");
+                piece = strcspn(p, ";, ");
+                if (piece == n && memcmp(p, want, n) == 0)
                         return true;
+                p = memchr(p, ';', (size_t)(end - p));
         }
         return false;
 }
 
-static struct json_object *group_object(struct arena *a, const char *name)
+static int clause_form(const char *clause, size_t len)
 {
-        struct json_object *g = json_object_new_object(), *versions = json_object_new_array();
-        const char *last = "";
+        static const char json[] = "application/json";
 
-        json_set_str(g, "name", name);
-        for (size_t i = 0; i < schema_nresources; i++) {
-                const struct schema_resource *r = &schema_resources[i];
-                struct json_object *v;
+        if (len < sizeof(json) - 1 || memcmp(clause, json, sizeof(json) - 1) != 0)
+                return -1;
+        if (!param_is(clause, len, "as", "APIGroupDiscoveryList") || !param_is(clause, len, "g", "apidiscovery.k8s.io"))
+                return memmem(clause, len, "as=", 3) ? -1 : DISCOVERY_LEGACY;
+        if (param_is(clause, len, "v", "v2"))
+                return DISCOVERY_V2;
+        return param_is(clause, len, "v", "v2beta1") ? DISCOVERY_V2BETA1 : -1;
+}
 
-                if (!str_eq(r->group, name) || str_eq(r->version, last))
-                        continue;
-                last = r->version;
-                v = json_object_new_object();
-                json_set_str(v, "groupVersion", arena_printf(a, "%s/%s", name, r->version));
-                json_set_str(v, "version", r->version);
-                json_object_array_add(versions, v);
+enum discovery_form discovery_form_of(const char *accept)
+{
+        while (accept && *accept) {
+                size_t len;
+                int form;
+
+                accept += strspn(accept, " ,");
+                len = strcspn(accept, ",");
+                form = clause_form(accept, len);
+                if (form >= 0)
+                        return (enum discovery_form)form;
+                accept += len;
         }
-        json_set(g, "preferredVersion", json_object_get(json_idx(versions, 0)));
-        json_set(g, "versions", versions);
-        return g;
-}
-
-static int group_list(struct api_request *req)
-{
-        _cleanup_json_ struct json_object *o = doc("APIGroupList");
-        struct json_object *groups = json_object_new_array();
-
-        for (size_t i = 0; i < schema_nresources; i++) {
-                const char *name = schema_resources[i].group;
-
-                if (*name && !has_group(groups, name))
-                        json_object_array_add(groups, group_object(req->arena, name));
-        }
-        json_set(o, "groups", groups);
-        return api_answer_tree(req, 200, o);
-}
-
-static int core_versions(struct api_request *req)
-{
-        static const char *const v1[] = {"v1", NULL};
-        _cleanup_json_ struct json_object *o = doc("APIVersions");
-
-        json_set(o, "versions", strings(v1));
-        return api_answer_tree(req, 200, o);
-}
-
-static int version(struct api_request *req)
-{
-        _cleanup_json_ struct json_object *o = json_object_new_object();
-
-        json_set_str(o, "major", "1");
-        json_set_str(o, "minor", "36");
-        json_set_str(o, "gitVersion", "v1.36.0+fairlead." FAIRLEAD_VERSION);
-        json_set_str(o, "platform", "linux/amd64");
-        json_set_str(o, "compiler", "gcc");
-        return api_answer_tree(req, 200, o);
+        return DISCOVERY_LEGACY;
 }
 
 int discovery_answer(struct api_request *req)
 {
-        const char *path = req->http->path, *gv = str_after(path, "/apis/"), *slash;
+        const char *path = req->http->path;
+        size_t len = strlen(path);
+        enum discovery_form form;
+        const struct page *p;
 
-        if (str_eq(path, "/api"))
-                return core_versions(req);
-        if (str_eq(path, "/api/v1"))
-                return resource_list(req, "", "v1");
-        if (str_eq(path, "/apis"))
-                return group_list(req);
-        if (str_eq(path, "/version") || str_eq(path, "/version/"))
-                return version(req);
-        slash = gv ? strchr(gv, '/') : NULL;
-        if (slash)
-                return resource_list(req, arena_strndup(req->arena, gv, (size_t)(slash - gv)), slash + 1);
-        return api_fail_no_resource(req);
+        pthread_once(&pages_once, pages_make);
+        while (len && path[len - 1] == '/')
+                len--;
+        p = hashmap_get_n(&pages, path, len);
+        if (!p)
+                return api_fail_no_resource(req);
+        form = discovery_form_of(http_header(req->http, "Accept"));
+        if (!p->forms[form].blob)
+                form = DISCOVERY_LEGACY;
+        if (p->forms[DISCOVERY_V2].blob)
+                api_header(req, "Vary", "Accept");
+        return document_answer(req, &p->forms[form]);
 }
