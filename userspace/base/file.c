@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +10,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/str.h"
+
+#define TEMP_PREFIX ".tmp-"
 
 static int write_all(int fd, const char *data, size_t n)
 {
@@ -53,7 +57,7 @@ static int fill(int fd, const void *data, size_t n, mode_t mode)
 int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr)
 {
         _cleanup_free_ char *folder = folder_of(path);
-        _cleanup_free_ char *temp = mem_printf("%s/.tmp-XXXXXX", folder);
+        _cleanup_free_ char *temp = mem_printf("%s/" TEMP_PREFIX "XXXXXX", folder);
         _cleanup_close_ int fd = mkostemp(temp, O_CLOEXEC);
         int r;
 
@@ -70,6 +74,18 @@ int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode,
         }
         r = sync_folder(folder);
         return r ? err_set(reterr, r, "%s: cannot sync: %s", folder, strerror(-r)) : 0;
+}
+
+void file_remove_temps(const char *folder)
+{
+        DIR *dir = opendir(folder);
+        struct dirent *e;
+
+        while (dir && (e = readdir(dir)))
+                if (str_has_prefix(e->d_name, TEMP_PREFIX))
+                        unlinkat(dirfd(dir), e->d_name, 0);
+        if (dir)
+                closedir(dir);
 }
 
 /* Reads up to limit + 1 bytes, so that the caller sees what is too big. */

@@ -14,6 +14,10 @@
  */
 int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr);
 
+/* Removes the temporary files that a killed file_write_atomic has left in the folder. Only while nobody else writes
+ * there: whoever calls it holds a lock of its own. */
+void file_remove_temps(const char *folder);
+
 /* The whole content with a NUL behind it, owned by the caller. 0, -EFBIG above limit bytes, or negative errno. */
 int file_read(const char *path, size_t limit, char **ret, size_t *ret_len, struct err *reterr);
 

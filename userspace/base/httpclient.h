@@ -3,7 +3,9 @@
  * HTTP client on libcurl: HTTP/1.1, and HTTP/2 where the server offers it over TLS; connections are kept and reused.
  *
  * http_start runs calls on an event loop: hundreds of streams need no threads. http_do blocks its caller. A client
- * without a loop can only http_do. Redirects are not followed and proxies from the environment are not used.
+ * without a loop can only http_do. Redirects are not followed and proxies from the environment are not used. When a
+ * kept connection turns out to be dead before any byte of the answer, libcurl sends the request again on a new one,
+ * once.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values are told from the pairs' own text without parsing conversions: every space of the format is replaced by a
- * separator byte before formatting, and the result is cut at those. A value that brings a separator of its own is seen
+ * Values are told from the pairs' own text without parsing conversions: the format's spaces are replaced by a separator
+ * byte before formatting, and the result is cut at those. A value that brings a separator of its own is seen
  * by the count being wrong; then the whole text becomes the value of one pair.
  */
 #include <errno.h>
@@ -165,6 +165,21 @@ static void line_finish(struct line *l)
                 ;
 }
 
+/* Copies the format with its spaces replaced by separators; those between double quotes stay, without the quotes. */
+static void mark(char *dst, size_t size, const char *fmt)
+{
+        bool quoted = false;
+        size_t n = 0;
+
+        for (; *fmt && n + 1 < size; fmt++) {
+                if (*fmt == '"')
+                        quoted = !quoted;
+                else
+                        dst[n++] = *fmt == ' ' && !quoted ? SEPARATOR : *fmt;
+        }
+        dst[n] = '\0';
+}
+
 void log_write(enum log_level level, const char *msg, const char *fmt, ...)
 {
         char pairs[LINE_MAX_SIZE], marked[512];
@@ -172,10 +187,7 @@ void log_write(enum log_level level, const char *msg, const char *fmt, ...)
         struct line line;
         va_list ap;
 
-        str_copy(marked, sizeof(marked), fmt);
-        for (char *p = marked; *p; p++)
-                if (*p == ' ')
-                        *p = SEPARATOR;
+        mark(marked, sizeof(marked), fmt);
         va_start(ap, fmt);
         vsnprintf(pairs, sizeof(pairs), marked, ap);
         va_end(ap);

@@ -5,7 +5,8 @@
  *     log_info("listening", "address=%s port=%u", address, port);
  *     time=2026-01-02T03:04:05.678901Z level=info component=apiserver msg=listening address=127.0.0.1 port=6443
  *
- * The format is pairs `key=conversion` with one space between them; a value with spaces, quotes or control characters
+ * The format is pairs `key=conversion` with one space between them (a constant value with spaces goes into double
+ * quotes); a value with spaces, quotes or control characters
  * comes out quoted and escaped, so that no outside text can forge a pair or a line. Log once, where it is decided what
  * happens; libraries stay at debug. A call below the level costs one load and a branch. Thread-safe: one write(2) a
  * line.

@@ -296,6 +296,7 @@ int pki_init(const char *dir, const struct pki_opts *opts, struct pki_result *re
                 r = -errno;
                 return err_set(reterr, r, "%s: cannot lock: %s", dir, strerror(-r));
         }
+        file_remove_temps(dir);
         r = init_all(&p);
         x509_ca_free(p.ca);
         if (!r && ret)

@@ -43,6 +43,8 @@ static void a_line_has_all_pairs_in_order(void **state)
 {
         log_info("listening", "address=%s port=%d", "127.0.0.1", 6443);
         assert_non_null(strstr(drain(), " level=info component=test msg=listening address=127.0.0.1 port=6443\n"));
+        log_info("hint", "command=\"kubectl --kubeconfig %s get ns\" n=%d", "/a b", 1);
+        assert_non_null(strstr(drain(), " msg=hint command=\"kubectl --kubeconfig /a b get ns\" n=1\n"));
         log_warn("plain");
         assert_non_null(strstr(drain(), " level=warn component=test msg=plain\n"));
 }

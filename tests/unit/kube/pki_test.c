@@ -4,6 +4,7 @@
 #include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -20,6 +22,7 @@
 #include "base/httpclient.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "kube/kubeconfig.h"
 #include "kube/pki.h"
@@ -142,6 +145,34 @@ static void whatever_file_is_missing_the_next_run_completes(void **state)
                 assert_string_equal(ca, ca_after);
                 assert_int_equal(err.code, 0);
         }
+}
+
+static void runs_that_are_killed_are_completed_by_the_next(void **state)
+{
+        _cleanup_free_ char *ca = NULL;
+        int killed = 0;
+
+        for (int i = 0; i < 40; i++) {
+                _cleanup_free_ char *now = NULL;
+                int status;
+                pid_t pid = fork();
+
+                if (!pid)
+                        _exit(pki_init(dir, &plain, NULL, NULL) != 0);
+                usleep((useconds_t)random_below(i < 20 ? 3000 : 12000));
+                kill(pid, SIGKILL);
+                waitpid(pid, &status, 0);
+                killed += WIFSIGNALED(status);
+                now = content("ca.crt");
+                if (ca)
+                        assert_string_equal(now, ca); /* a CA that was there once stays */
+                else
+                        ca = TAKE_PTR(now);
+        }
+        print_message("%d of 40 were killed\n", killed);
+        assert_true(killed > 0);
+        init(&plain);
+        assert_int_equal(init(&plain).kept, 9); /* and teardown finds no other files */
 }
 
 static void a_ca_without_its_key_is_not_replaced(void **state)
@@ -296,6 +327,7 @@ int main(void)
                 T(a_first_run_makes_everything_private),
                 T(a_second_run_changes_nothing),
                 T(whatever_file_is_missing_the_next_run_completes),
+                T(runs_that_are_killed_are_completed_by_the_next),
                 T(a_ca_without_its_key_is_not_replaced),
                 T(certificates_near_their_end_are_renewed),
                 T(changed_wishes_renew_only_what_they_touch),
