@@ -135,7 +135,7 @@ void exchange_respond(struct exchange *x)
         struct conn *c = x->conn;
         struct http_response *res = &x->res;
 
-        if (!res->status) /* a worker that was stopped before it began */
+        if (!res->status) /* no worker began with it before the server stopped */
                 exchange_error(x, 503, "the server is shutting down");
         /* For a stream, the request's body has had its use; for the rest it is a matter of microseconds. */
         if (res->kind == HTTP_BODY_SOURCE) {

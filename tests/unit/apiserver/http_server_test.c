@@ -716,6 +716,39 @@ static void connections_beyond_the_limit_are_closed(void **state)
         free(f);
 }
 
+static void *raise_limit(void *arg)
+{
+        usleep(400000);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, arg), 0);
+        return NULL;
+}
+
+static void running_out_of_descriptors_only_delays_clients(void **state)
+{
+        struct fixture *f = *state;
+        struct rlimit old, tight;
+        struct timespec cpu[2];
+        struct client c;
+        pthread_t t;
+        int next = dup(0);
+
+        assert_true(next >= 0);
+        close(next);
+        getrlimit(RLIMIT_NOFILE, &old);
+        tight = old;
+        tight.rlim_cur = (rlim_t)next + 1; /* one for the client, none for the server */
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        assert_int_equal(pthread_create(&t, NULL, raise_limit, &old), 0);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
+        client_open(f, &c, ID_NONE);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
+        /* The server did not spin on the listening socket meanwhile. */
+        assert_true((cpu[1].tv_sec - cpu[0].tv_sec) * 1000 + (cpu[1].tv_nsec - cpu[0].tv_nsec) / 1000000 < 200);
+        client_expect(&c, "GET /hello HTTP/1.1\r\n" H "\r\n", 200, "hello");
+        client_close(&c);
+        pthread_join(t, NULL);
+}
+
 static void server_name(struct client *c, char *buf, size_t size)
 {
         unsigned n;
@@ -802,6 +835,7 @@ int main(void)
                 WITH(start, a_refused_request_leaves_the_connection_usable),
                 WITH(start, more_requests_than_workers_wait_their_turn),
                 WITH(start, a_client_may_leave_while_a_worker_has_its_request),
+                WITH(start, running_out_of_descriptors_only_delays_clients),
                 WITH(start, a_new_certificate_is_taken_up_without_a_break),
                 cmocka_unit_test(bodies_together_are_bounded),
                 cmocka_unit_test(connections_beyond_the_limit_are_closed),
