@@ -31,21 +31,25 @@ static void handover_run(struct http_task *t)
         free(h);
 }
 
-static void address_text(const struct sockaddr_storage *sa, char *buf, size_t size)
+union address {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+};
+
+static void address_text(const union address *a, char *buf, size_t size)
 {
         char ip[INET6_ADDRSTRLEN] = "?";
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
 
-        if (sa->ss_family == AF_INET) {
-                inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
-                snprintf(buf, size, "%s:%u", ip, ntohs(v4->sin_port));
-        } else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-                inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ip, sizeof(ip));
-                snprintf(buf, size, "%s:%u", ip, ntohs(v6->sin6_port));
+        if (a->any.sa_family == AF_INET) {
+                inet_ntop(AF_INET, &a->v4.sin_addr, ip, sizeof(ip));
+                snprintf(buf, size, "%s:%u", ip, ntohs(a->v4.sin_port));
+        } else if (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr)) {
+                inet_ntop(AF_INET, &a->v6.sin6_addr.s6_addr[12], ip, sizeof(ip));
+                snprintf(buf, size, "%s:%u", ip, ntohs(a->v6.sin6_port));
         } else {
-                inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
-                snprintf(buf, size, "[%s]:%u", ip, ntohs(v6->sin6_port));
+                inet_ntop(AF_INET6, &a->v6.sin6_addr, ip, sizeof(ip));
+                snprintf(buf, size, "[%s]:%u", ip, ntohs(a->v6.sin6_port));
         }
 }
 
@@ -64,7 +68,7 @@ static void set_options(int fd)
                 setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
-static void hand_out(struct http_server *s, int fd, const struct sockaddr_storage *sa)
+static void hand_out(struct http_server *s, int fd, const union address *from)
 {
         struct http_loop *to = &s->loops[s->next_loop++ % s->nloops];
         struct handover *h;
@@ -76,7 +80,7 @@ static void hand_out(struct http_server *s, int fd, const struct sockaddr_storag
         }
         set_options(fd);
         *h = (struct handover){.task.run = handover_run, .loop = to, .fd = fd};
-        address_text(sa, h->address, sizeof(h->address));
+        address_text(from, h->address, sizeof(h->address));
         http_loop_post(to, &h->task);
 }
 
@@ -86,13 +90,13 @@ void accept_ready(struct http_loop *l)
         int i;
 
         for (i = 0; i < ACCEPTS_PER_TURN; i++) {
-                struct sockaddr_storage sa = {0};
-                socklen_t len = sizeof(sa);
-                int fd = accept4(s->listen_fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                union address from = {0};
+                socklen_t len = sizeof(from);
+                int fd = accept4(s->listen_fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
                 if (fd >= 0) {
                         atomic_fetch_add(&s->accepted, 1);
-                        hand_out(s, fd, &sa);
+                        hand_out(s, fd, &from);
                         continue;
                 }
                 if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)

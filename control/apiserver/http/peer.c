@@ -84,7 +84,7 @@ static void keep_names(struct conn *c, const struct names *n)
                 p = stpcpy(p, n->organizations[i]) + 1;
         }
         list[i] = NULL;
-        strcpy(p, n->common_name);
+        memcpy(p, n->common_name, strlen(n->common_name) + 1);
         c->peer.common_name = p;
         c->peer.organizations = list;
 }

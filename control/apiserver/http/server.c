@@ -51,10 +51,12 @@ static void set_defaults(struct http_server *s)
         s->timeouts[TIMER_LINGER] = LINGER_MS;
 }
 
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "port");
+
 static int listen_on(struct http_server *s, struct err *reterr)
 {
         struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *ai;
-        struct sockaddr_storage sa;
+        struct sockaddr_in6 sa = {0}; /* the port of a struct sockaddr_in is in the same place */
         socklen_t len = sizeof(sa);
         char port[8];
         int one = 1, zero = 0, r = 0;
@@ -74,8 +76,7 @@ static int listen_on(struct http_server *s, struct err *reterr)
         freeaddrinfo(ai);
         if (r)
                 return r;
-        s->port = ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port
-                                                 : ((struct sockaddr_in *)&sa)->sin_port);
+        s->port = ntohs(sa.sin6_port);
         return 0;
 }
 
