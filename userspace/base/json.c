@@ -121,7 +121,8 @@ void json_set_bool(struct json_object *obj, const char *key, bool val)
 
 void json_del(struct json_object *obj, const char *key)
 {
-        json_object_object_del(obj, key);
+        if (json_is_object(obj))
+                json_object_object_del(obj, key);
 }
 
 struct json_object *json_ensure(struct json_object *obj, const char *key)

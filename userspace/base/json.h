@@ -75,6 +75,7 @@ void json_set(struct json_object *obj, const char *key, struct json_object *val)
 void json_set_str(struct json_object *obj, const char *key, const char *val);
 void json_set_i64(struct json_object *obj, const char *key, int64_t val);
 void json_set_bool(struct json_object *obj, const char *key, bool val);
+/* Nothing when obj is NULL or has no such member. */
 void json_del(struct json_object *obj, const char *key);
 /* The object member of that name, made when absent; borrowed. */
 struct json_object *json_ensure(struct json_object *obj, const char *key);
