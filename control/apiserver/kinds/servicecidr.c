@@ -58,7 +58,10 @@ const struct kind_ops kind_servicecidrs = {
 
 static const char *address_name(const char *name)
 {
-        return name_error(NAME_IP, name);
+        const char *error = name_error(NAME_IP, name);
+
+        /* Two spellings would be two objects for one address. */
+        return error ? error : ipaddr_is_canonical(name) ? NULL : "must be a canonical format IP address";
 }
 
 static void address_validate(const struct kctx *c, const struct json_object *obj, struct ferrs *e)
