@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/jsoncheck.h"
 
 size_t json_len(const struct json_object *arr)
 {
@@ -168,30 +169,38 @@ bool json_equal(const struct json_object *a, const struct json_object *b)
         return json_object_equal((struct json_object *)a, (struct json_object *)b);
 }
 
+static int refuse(const char *data, size_t len, size_t at, struct err *reterr)
+{
+        _cleanup_strbuf_ struct strbuf found = STRBUF_NULL;
+
+        if (at == len)
+                return err_set(reterr, -EINVAL, "unexpected end of JSON input");
+        strbuf_add_quoted(&found, data + at, 1);
+        return err_set(reterr, -EINVAL, "invalid JSON at byte %zu: %s", at, found.data);
+}
+
 int json_parse(const char *data, size_t len, struct json_object **ret, struct err *reterr)
 {
-        struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX);
         enum json_tokener_error error;
+        struct json_tokener *tok;
         struct json_object *o;
-        size_t used;
+        size_t at;
 
+        if (len > INT32_MAX)
+                return err_set(reterr, -EINVAL, "the text is longer than 2 GiB");
+        if (!json_check(data, len, JSON_DEPTH_MAX, &at))
+                return refuse(data, len, at, reterr);
+        tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
         if (!tok)
                 return -ENOMEM;
-        if (len > INT32_MAX) {
-                json_tokener_free(tok);
-                return err_set(reterr, -EINVAL, "the text is longer than 2 GiB");
-        }
-        json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         o = json_tokener_parse_ex(tok, data, (int)len);
         error = json_tokener_get_error(tok);
         if (error == json_tokener_continue) /* a bare number ends only at a NUL */
                 o = json_tokener_parse_ex(tok, "", 1), error = json_tokener_get_error(tok);
-        used = json_tokener_get_parse_end(tok);
+        at = json_tokener_get_parse_end(tok);
         json_tokener_free(tok);
-        if (error == json_tokener_continue || (error == json_tokener_success && len == 0))
-                return err_set(reterr, -EINVAL, "unexpected end of JSON input");
         if (error != json_tokener_success)
-                return err_set(reterr, -EINVAL, "%s at byte %zu", json_tokener_error_desc(error), used);
+                return err_set(reterr, -EINVAL, "%s at byte %zu", json_tokener_error_desc(error), at);
         *ret = o;
         return 0;
 }
