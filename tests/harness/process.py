@@ -12,11 +12,17 @@ _lock = threading.Lock()
 
 
 def group_alive(pgid):
-    try:
-        os.killpg(pgid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """True when a process of the group still runs. One that has ended and is not yet waited for does not count: an orphan's
+    end is waited for by pid 1, which may take its time."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                state, _, group = file.read().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(group) == pgid and state not in "ZX":
+            return True
+    return False
 
 
 def end_group(pgid, patience_s=2.0):
