@@ -43,7 +43,7 @@ $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.flags
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lmicrohttpd -lcmocka
 
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.flags
 	$(call say,LD,$@)

@@ -48,12 +48,20 @@ struct warnings {
 /* Adds a warning (copied). */
 void warnings_add(struct warnings *w, const char *fmt, ...) _printf_(2, 3);
 
+enum namespace_state {
+        NAMESPACE_MISSING,
+        NAMESPACE_ACTIVE,
+        NAMESPACE_TERMINATING,
+};
+
 /* Reads other objects from the server's cache, as they are now. */
 struct kind_reader {
         void *userdata;
         /* The object (owned by the caller) or NULL. namespace is NULL for cluster-scoped ones. */
         struct json_object *(*get)(void *userdata, const char *group, const char *plural, const char *namespace,
                                    const char *name);
+        /* The same question for a namespace, without making a tree: asked at every create. */
+        enum namespace_state (*namespace_state)(void *userdata, const char *name);
         /* Calls fn for each object of the namespace (NULL: all), until it returns something other than 0, which is then
          * returned. obj is borrowed during the call. */
         int (*each)(void *userdata, const char *group, const char *plural, const char *namespace,

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -375,6 +376,7 @@ static int serve(struct flags *f)
         sigaddset(&signals, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a reason to die */
         if (mkdir(f->server.data_dir, 0700) && errno != EEXIST)
                 die(1, "%s cannot be made: %s", f->server.data_dir, strerror(errno));
         if (!f->server.secure_port)
@@ -435,6 +437,8 @@ int main(int argc, char **argv)
                         },
         };
 
+        /* Threads come and go with the load; arenas of their own would keep the memory of the busiest moment. */
+        mallopt(M_ARENA_MAX, 4);
         log_init("apiserver", LOG_LEVEL_INFO);
         if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
                 return snapshot(argc, argv);

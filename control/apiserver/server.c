@@ -4,6 +4,7 @@
 #include "apiserver/background.h"
 #include "apiserver/internal.h"
 #include "apiserver/metrics.h"
+#include "apiserver/peek.h"
 #include "apiserver/server.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,6 +27,18 @@ static struct json_object *reader_get(void *userdata, const char *group, const c
         _cleanup_object_ struct object *o = c ? cache_get(c, namespace, name) : NULL;
 
         return o ? object_tree(o) : NULL;
+}
+
+static enum namespace_state reader_namespace_state(void *userdata, const char *name)
+{
+        struct server *s = userdata;
+        _cleanup_object_ struct object *o = cache_get(cache_find(s->caches, "", "namespaces"), NULL, name);
+        struct span json;
+
+        if (!o)
+                return NAMESPACE_MISSING;
+        json = (struct span){o->json->data, o->json->len};
+        return peek_path(json, "metadata.deletionTimestamp").p ? NAMESPACE_TERMINATING : NAMESPACE_ACTIVE;
 }
 
 static int reader_each(void *userdata, const char *group, const char *plural, const char *namespace,
@@ -160,7 +173,7 @@ int server_start(const struct server_config *config, struct server **ret, struct
         s->config = *config;
         s->start_mono_ns = clock_mono_ns();
         s->metrics = metrics_new();
-        s->reader = (struct kind_reader){s, reader_get, reader_each};
+        s->reader = (struct kind_reader){s, reader_get, reader_namespace_state, reader_each};
         r = server_open(s, reterr);
         if (r == STORE_FULL || r == INTERNAL_REFUSED) {
                 /* Reads work, and what is missing is made as soon as it can be. */

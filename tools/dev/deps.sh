@@ -14,7 +14,8 @@ table() {
 build gcc                      gcc
 build libc6-dev                <stdio.h>
 build make                     make
-build libmicrohttpd-dev        <microhttpd.h>
+test  libmicrohttpd-dev        <microhttpd.h>
+build libmimalloc-dev          <mimalloc.h>
 build libgnutls28-dev          <gnutls/gnutls.h>
 build libjson-c-dev            <json-c/json.h>
 build libcurl4-gnutls-dev      <curl/curl.h>

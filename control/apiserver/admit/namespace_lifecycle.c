@@ -20,21 +20,20 @@ static int check_delete(const struct kctx *c, const struct json_object *old, str
 int admit_namespace_lifecycle(const struct kctx *c, enum admit_verb verb, struct json_object *obj,
                               const struct json_object *old, struct admit_result *ret)
 {
-        _cleanup_json_ struct json_object *ns = NULL;
-        const char *name = json_at_str(obj, "metadata.name");
-
         if (verb == ADMIT_DELETE)
                 return check_delete(c, old, ret);
         if (verb != ADMIT_CREATE || !c->namespace)
                 return 0;
-        ns = c->reader->get(c->reader->userdata, "", "namespaces", NULL, c->namespace);
-        if (!ns) {
+        switch (c->reader->namespace_state(c->reader->userdata, c->namespace)) {
+        case NAMESPACE_MISSING:
                 ret->code = 404;
                 ret->message = arena_printf(c->arena, "namespaces \"%s\" not found", c->namespace);
                 return 1;
-        }
-        if (!json_at(ns, "metadata.deletionTimestamp"))
+        case NAMESPACE_TERMINATING:
+                return admit_forbid(c, ret, json_at_str(obj, "metadata.name"),
+                                    "unable to create new content in namespace %s because it is being terminated",
+                                    c->namespace);
+        default:
                 return 0;
-        return admit_forbid(c, ret, name, "unable to create new content in namespace %s because it is being terminated",
-                            c->namespace);
+        }
 }
