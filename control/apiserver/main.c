@@ -2,9 +2,11 @@
 /* fairlead-apiserver: flags, certificates, start, signals. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -327,6 +329,20 @@ static uint16_t free_port(const char *address)
 
 /* ---- running ---- */
 
+/* Takes the folder before anything in it is touched: a second server must not write the first one's kubeconfigs. The
+ * lock goes with the process. */
+static void lock_data_dir(const char *dir)
+{
+        char *path = mem_printf("%s/lock", dir);
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                die(1, "%s cannot be made: %s", path, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB))
+                die(1, "%s is in use by another fairlead-apiserver; end that one, or give another --data-dir", dir);
+        free(path);
+}
+
 /* systemd's Type=notify: sd_notify(3) without the library. */
 static void notify(const char *state)
 {
@@ -379,6 +395,7 @@ static int serve(struct flags *f)
         signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a reason to die */
         if (mkdir(f->server.data_dir, 0700) && errno != EEXIST)
                 die(1, "%s cannot be made: %s", f->server.data_dir, strerror(errno));
+        lock_data_dir(f->server.data_dir);
         if (!f->server.secure_port)
                 f->server.secure_port = free_port(f->server.bind_address);
         r = own_pki ? prepare_pki(f, f->server.secure_port, &err) : 0;
