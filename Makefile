@@ -43,16 +43,15 @@ SRC_store := $(call c_files,control/store)
 SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
 SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
 SCHEMA    := $(wildcard userspace/kube/schema/*)
-GEN_kube  := $(if $(SCHEMA),$(O)/gen/schema_tables.c)
-GEN_apiserver := $(if $(SCHEMA),$(O)/gen/protobuf_tables.c)
+GEN_kube  := $(O)/gen/schema_tables.c
+GEN_apiserver := $(O)/gen/protobuf_tables.c
 
 LIB_base  := $(O)/libbase.a
 LIB_kube  := $(O)/libkube.a
 LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
 LIB_ctl   := $(O)/libctl.a
-PROGRAMS  := $(if $(wildcard control/apiserver/main.c),$(O)/fairlead-apiserver) \
-             $(if $(wildcard tools/ctl/main.c),$(O)/fairctl)
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -70,7 +69,8 @@ $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_ctl): $(call obj,$(SRC_ctl))
 
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
-$(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
+$(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
+$(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
 $(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
@@ -104,12 +104,13 @@ $(O)/gen/protobuf_tables.c: tools/dev/schemagen.py $(SCHEMA)
 	$(Q)$(PYTHON) tools/dev/schemagen.py protobuf userspace/kube/schema > $@.tmp && mv $@.tmp $@
 
 # Requests are trees of small nodes, made and freed by many threads: with mimalloc a create costs 40 % less CPU than with
-# libc's malloc. The sanitizers bring an allocator of their own.
-$(O)/fairlead-apiserver: LIBS += $(if $(SAN),,-lmimalloc)
+# libc's malloc. The sanitizers bring an allocator of their own. (private: or the stamps, which are prerequisites, would
+# inherit it, and differ with every goal.)
+$(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
 
-$(PROGRAMS): $(O)/stamp.flags
+$(PROGRAMS): $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 

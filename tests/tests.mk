@@ -40,17 +40,17 @@ demo: deps all ## start it on this machine, drive it with kubectl, show what hap
 
 $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 
-$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.flags
+$(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lmicrohttpd -lcmocka
 
-$(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.flags
+$(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
-$(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.flags
+$(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
@@ -61,7 +61,7 @@ FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-
 FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) \
                  $(patsubst $(O)/gen/%,gen/%,$(GEN_kube) $(GEN_apiserver)))
 
-$(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS) $(LIBS)
+$(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS)
 
 $(O)/fuzz/obj/gen/%.o: $(O)/gen/%.c $(O)/stamp.fuzz
 	$(call say,FUZZCC,$<)
@@ -76,6 +76,6 @@ $(O)/fuzz/obj/%.o: %.c $(O)/stamp.fuzz
 $(O)/fuzz/libfairlead.a: $(FUZZ_OBJ)
 .SECONDARY: $(patsubst %.c,$(O)/fuzz/obj/%.o,$(FUZZ_SRC))
 
-$(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a
+$(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(LIBS)

@@ -151,7 +151,7 @@ END
 
 tour() {
         say "2. What a fresh cluster holds"
-        run kubectl version
+        run kubectl get --raw /version
         run kubectl get namespaces
         run kubectl get services,endpointslices --namespace default
 
