@@ -121,7 +121,7 @@ static inline int store_range(struct store *s, const struct store_range *range, 
 }
 
 /*
- * Sets the one watcher: fn gets every change after that revision, in order, from the store's own thread; it must not
+ * Sets the one watcher: fn gets every change after that revision, in order, from one thread at a time; it must not
  * call back into the store, but for store_stats. What is past is told before this returns, and writers wait meanwhile.
  * To load without a gap: range first, then watch from the range's revision. fn NULL: no watcher any more.
  * Returns 0, STORE_COMPACTED, STORE_FUTURE or negative errno.

@@ -108,6 +108,8 @@ struct sqlite_store {
         int lock_fd;
         uint64_t max_size_bytes;
         struct queue queue;
+        pthread_mutex_t commit_lock; /* held while the writer's connection is in use: by its thread or by a caller */
+        _Atomic uint64_t alone;      /* transactions that their callers committed themselves */
         struct writer writer;
         struct checkpointer checkpointer;
         struct reader_pool readers;
@@ -134,6 +136,8 @@ int writer_init(struct sqlite_store *s, struct err *reterr);
 int writer_start(struct sqlite_store *s, struct err *reterr);
 void writer_stop(struct sqlite_store *s);
 void writer_deinit(struct sqlite_store *s);
+/* Commits a transaction on the caller's own thread when nobody else is at it. False: it is to be queued. */
+bool writer_run_alone(struct sqlite_store *s, struct request *req);
 
 /* batch.c: commits the requests, tells the watcher, fills in each request's result; wakes nobody. */
 void batch_run(struct sqlite_store *s, struct request **requests, size_t n);

@@ -61,10 +61,22 @@ void queue_wait(struct queue *q, uint64_t timeout_ns)
 {
         struct timespec ts = {.tv_sec = (time_t)(timeout_ns / 1000000000), .tv_nsec = (long)(timeout_ns % 1000000000)};
 
+        atomic_store(&q->deep, !timeout_ns);
         atomic_store(&q->sleeping, 1);
         if (!atomic_load(&q->head) && !atomic_load(&q->stopped))
                 futex_wait(&q->sleeping, 1, timeout_ns ? &ts : NULL);
         atomic_store(&q->sleeping, 0);
+}
+
+bool queue_is_empty(struct queue *q)
+{
+        return !atomic_load(&q->head);
+}
+
+void queue_rouse(struct queue *q)
+{
+        if (atomic_load(&q->deep))
+                queue_kick(q);
 }
 
 void queue_stop(struct queue *q)

@@ -41,6 +41,7 @@ struct request {
 struct queue {
         _Atomic(struct request *) head;
         _Atomic uint32_t sleeping; /* the writer is, or is about to be */
+        atomic_bool deep;          /* it sleeps without a limit of time */
         atomic_bool stopped;
 };
 
@@ -51,6 +52,9 @@ struct request *queue_take(struct queue *q);
 /* Sleeps until something is queued, queue_stop was called, or the time is over. timeout_ns 0: no limit. */
 void queue_wait(struct queue *q, uint64_t timeout_ns);
 void queue_stop(struct queue *q);
+bool queue_is_empty(struct queue *q);
+/* Ends a sleep without a limit of time. */
+void queue_rouse(struct queue *q);
 /*
  * Finishes a batch: their callers' stacks may be gone at once, so they must not be touched any more. The writer wakes
  * one caller, that one two more, and so on, so that the writer is back at its work early.

@@ -19,7 +19,7 @@ static int sqlite_txn(struct store *base, const struct store_txn *txn, struct st
         r = txn_validate(txn, reterr);
         if (r)
                 return r;
-        r = queue_submit(&s->queue, &req);
+        r = writer_run_alone(s, &req) ? req.r : queue_submit(&s->queue, &req);
         if (ret && (r == 0 || r == STORE_CONFLICT))
                 *ret = req.result;
         return r;
@@ -105,6 +105,7 @@ static int sqlite_new(const struct store_sqlite_config *config, struct sqlite_st
         s->lock_fd = -1;
         s->writer.wal_fd = -1;
         s->max_size_bytes = config->max_size_bytes;
+        pthread_mutex_init(&s->commit_lock, NULL);
         pthread_mutex_init(&s->checkpointer.lock, NULL);
         pthread_cond_init(&s->checkpointer.changed, NULL);
         pthread_mutex_init(&s->readers.lock, NULL);
