@@ -10,15 +10,22 @@
 /* What runs, and where. */
 #define KINDS_WORKLOADS(X)                                                                                             \
         X(controllerrevisions)                                                                                         \
+        X(core_events)                                                                                                 \
         X(cronjobs)                                                                                                    \
         X(daemonsets)                                                                                                  \
         X(deployments)                                                                                                 \
+        X(events)                                                                                                      \
         X(jobs)                                                                                                        \
+        X(limitranges)                                                                                                 \
+        X(namespaces)                                                                                                  \
+        X(nodes)                                                                                                       \
         X(persistentvolumeclaims)                                                                                      \
+        X(persistentvolumes)                                                                                           \
         X(pods)                                                                                                        \
         X(podtemplates)                                                                                                \
         X(replicasets)                                                                                                 \
         X(replicationcontrollers)                                                                                      \
+        X(resourcequotas)                                                                                              \
         X(statefulsets)
 
 /* The network, configuration, access, policy, storage and extension. */
@@ -75,7 +82,7 @@ struct kind_conversion {
         void (*from_storage)(struct json_object *obj);
 };
 
-#define KIND_CONVERSIONS(X) X(autoscaler_v1)
+#define KIND_CONVERSIONS(X) X(events) X(autoscaler_v1)
 
 #define KIND_DECLARE_CONVERSION(name) extern const struct kind_conversion kind_conversion_##name;
 KIND_CONVERSIONS(KIND_DECLARE_CONVERSION)
