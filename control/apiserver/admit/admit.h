@@ -30,6 +30,24 @@ int admit_mutate(const struct kctx *c, enum admit_verb verb, struct json_object 
 /* Fills *ret and returns 1. name may be NULL. The message becomes: pods "x" is forbidden: ... */
 int admit_forbid(const struct kctx *c, struct admit_result *ret, const char *name, const char *fmt, ...) _printf_(4, 5);
 
+/* Whether the request is about this resource itself, not about a subresource. */
+bool admit_is(const struct kctx *c, const char *group, const char *plural);
+/* The newest object (by creationTimestamp, then the first by name) that carries annotation = "true"; owned by the
+ * caller, NULL when there is none. */
+struct json_object *admit_find_default(const struct kctx *c, const char *group, const char *plural,
+                                       const char *annotation);
+
+#define ADMIT_PLUGIN(name)                                                                                             \
+        int admit_##name(const struct kctx *c, enum admit_verb verb, struct json_object *obj,                          \
+                         const struct json_object *old, struct admit_result *ret)
+
 /* The rules; each says in its file what it is after. */
-int admit_namespace_lifecycle(const struct kctx *c, enum admit_verb verb, struct json_object *obj,
-                              const struct json_object *old, struct admit_result *ret);
+ADMIT_PLUGIN(namespace_lifecycle);
+ADMIT_PLUGIN(limit_ranger);
+ADMIT_PLUGIN(service_account);
+ADMIT_PLUGIN(node_taint);
+ADMIT_PLUGIN(priority);
+ADMIT_PLUGIN(toleration_seconds);
+ADMIT_PLUGIN(storage_class);
+ADMIT_PLUGIN(runtime_class);
+ADMIT_PLUGIN(ingress_class);
