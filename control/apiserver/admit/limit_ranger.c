@@ -36,6 +36,7 @@ struct usage {
         const char *type, *resource;
         struct quantity request, limit;
         bool has_request, has_limit;
+        bool only_request; /* of a claim: there is no limit to ask for */
 };
 
 static const char *text_of(struct ranger *r, const struct quantity *q)
@@ -67,9 +68,9 @@ static void check_max(struct ranger *r, const struct usage *u, const char *max)
 
         if (!parse(max, &q))
                 return;
-        if (!u->has_limit)
+        if (!u->has_limit && !u->only_request)
                 ERROR(r, "maximum %s usage per %s is %s.  No limit is specified", u->resource, u->type, max);
-        else if (quantity_compare(&u->limit, &q) > 0)
+        else if (u->has_limit && quantity_compare(&u->limit, &q) > 0)
                 ERROR(r, "maximum %s usage per %s is %s, but limit is %s", u->resource, u->type, max,
                       text_of(r, &u->limit));
         else if (u->has_request && quantity_compare(&u->request, &q) > 0)
@@ -162,12 +163,10 @@ static void measure_pod(const void *arg, struct usage *u)
         }
 }
 
-/* A claim has a request only, which is its limit too. */
 static void measure_claim(const void *arg, struct usage *u)
 {
         u->has_request = parse(json_get_str(json_at(arg, "spec.resources.requests"), u->resource), &u->request);
-        u->has_limit = u->has_request;
-        u->limit = u->request;
+        u->only_request = true;
 }
 
 static void fill(struct ranger *r, struct json_object *container, const struct json_object *defaults, const char *list,

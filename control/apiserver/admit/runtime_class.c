@@ -12,7 +12,7 @@ static int set_overhead(const struct kctx *c, struct json_object *obj, const str
 
         if (own && !fixed)
                 return admit_forbid(
-                        c, obj, ret,
+                        c, ret, json_at_str(obj, "metadata.name"),
                         "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead");
         if (own && !json_equal(own, fixed))
                 return admit_forbid(c, ret, json_at_str(obj, "metadata.name"),
