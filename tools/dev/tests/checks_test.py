@@ -46,6 +46,8 @@ CASES = [
     ("deps", "kube and datapath are siblings", includes("userspace/kube/x.c", "datapath/slots.h"), 1, "may not"),
     ("deps", "no way round by ..", includes("cni/x.c", "../agent/desired.h"), 1, "may not include agent"),
     ("deps", "programs do not see tests", includes("agent/x.c", "unit/help.h"), 1, "may not include tests"),
+    ("deps", "a tool sees its own headers", includes("tools/ctl/x.c", "ctl/cmd.h", "kube/schema.h"), 0, "keep"),
+    ("deps", "a tool may not see the store", includes("tools/ctl/x.c", "store/store.h"), 1, "may not"),
     ("deps", "tests see all", includes("tests/unit/x.c", "apiserver/kind.h", "store/store.h", "unit/help.h"), 0, "keep"),
     ("deps", "a header that is nowhere", includes("agent/x.c", "nowhere.h"), 1, "not in the tree"),
     ("deps", "ours in angle brackets", {**HEADERS, "agent/x.c": "#include <base/err.h>\n"}, 1, "go in quotes"),
