@@ -173,6 +173,14 @@ static void invalid_services_are_refused(void **state)
                  NULL,
                  "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 86401: must be greater than 0 and "
                  "less than 86400"},
+        };
+
+        run_error_cases(&kind_services, NULL, rows, ARRAY_SIZE(rows));
+}
+
+static void invalid_addresses_and_traffic_are_refused(void **state)
+{
+        static const struct error_case rows[] = {
                 {SVC("{'clusterIP':'foo'," P80 "}"), NULL,
                  "spec.clusterIPs[0]: Invalid value: \"foo\": must be a valid IP address, (e.g. 10.9.8.7 or "
                  "2001:db8::ffff)"},
@@ -323,6 +331,7 @@ int main(void)
                 cmocka_unit_test(an_update_keeps_what_was_allocated),
                 cmocka_unit_test(a_change_of_type_drops_what_it_has_no_use_for),
                 cmocka_unit_test(invalid_services_are_refused),
+                cmocka_unit_test(invalid_addresses_and_traffic_are_refused),
                 cmocka_unit_test(some_things_cannot_change),
                 cmocka_unit_test(a_status_is_checked),
                 cmocka_unit_test(names_are_labels_that_start_with_a_letter),
