@@ -30,12 +30,6 @@ static void set_groups(struct json_object *spec, const char *const *groups)
         json_set(spec, "groups", list);
 }
 
-static void defaults(const struct kctx *c, struct json_object *obj)
-{
-        json_array_foreach (json_at(obj, "status.conditions"), i, condition)
-                json_default_str(condition, "status", "True");
-}
-
 /* Who asks is not for the client to say. */
 static void prepare_create(const struct kctx *c, struct json_object *obj)
 {
@@ -323,7 +317,6 @@ const struct kind_ops kind_certificatesigningrequests = {
         .plural = "certificatesigningrequests",
         .flags = KIND_STATUS_RESET,
         .validate_name = validate_name,
-        .defaults = defaults,
         .prepare_create = prepare_create,
         .prepare_update = prepare_update,
         .prepare_status = prepare_status,

@@ -76,7 +76,10 @@ const struct kind_ops kind_clusterroles = {
 
 static void binding_defaults(const struct kctx *c, struct json_object *obj)
 {
-        json_default_str(json_ensure(obj, "roleRef"), "apiGroup", RBAC);
+        struct json_object *ref = json_ensure(obj, "roleRef");
+
+        if (str_empty(str_of(ref, "apiGroup"))) /* which Go writes even when it is */
+                json_set_str(ref, "apiGroup", RBAC);
         json_array_foreach (json_get(obj, "subjects"), i, subject) {
                 const char *kind = str_of(subject, "kind");
 

@@ -9,11 +9,19 @@
 #include "apiserver/kinds/netcheck.h"
 #include "base/str.h"
 
+/* A number that is 0 or a text that is empty: how Go writes an IntOrString that nobody set. */
+static bool is_unset(const struct json_object *v)
+{
+        if (json_is_string(v))
+                return json_object_get_string_len((struct json_object *)v) == 0;
+        return !v || json_object_get_int64(v) == 0;
+}
+
 static void default_ports(struct json_object *spec)
 {
         json_array_foreach (json_get(spec, "ports"), i, port) {
                 json_default_str(port, "protocol", "TCP");
-                if (!json_has(port, "targetPort"))
+                if (is_unset(json_get(port, "targetPort")))
                         json_set_i64(port, "targetPort", json_get_i64(port, "port", 0));
         }
 }

@@ -17,6 +17,8 @@
 static void bindings_get_their_api_groups(void **state)
 {
         static const struct default_case rows[] = {
+                {"{'roleRef':{'kind':'Role','name':'r','apiGroup':''}}",
+                 "{'roleRef':{'kind':'Role','name':'r','apiGroup':'" RBAC "'}}"},
                 {"{'roleRef':{'kind':'Role','name':'r'}}",
                  "{'roleRef':{'kind':'Role','name':'r','apiGroup':'" RBAC "'}}"},
                 {"{'roleRef':{'apiGroup':'x'},'subjects':[{'kind':'User','name':'a'},{'kind':'Group','name':'b'},"
@@ -448,6 +450,7 @@ static void a_status_cannot_decide(void **state)
                 {CONDITIONS("{'type':'A','status':'True'},{'type':'A','status':'True'}"), "{}",
                  "status.conditions[1].type: Duplicate value: \"A\""},
                 {CONDITIONS("{'status':'True'}"), "{}", "status.conditions[0].type: Required value"},
+                {CONDITIONS("{'type':'A','status':''}"), "{}", "status.conditions[0].status: Required value"},
                 {"{'status':{'certificate':'eA=='}}", "{}",
                  "status.certificate: Invalid value: \"<certificate data>\": must contain at least one CERTIFICATE PEM "
                  "block"},

@@ -15,6 +15,8 @@ static void defaults_are_what_kubectl_shows(void **state)
         static const struct default_case rows[] = {
                 {SVC("{" P80 "}"), SVC("{" P80_FULL "," CIP "}")},
                 {"{" META "}", SVC("{" CIP "}")},
+                {SVC("{'ports':[{'port':80,'targetPort':0}]}"), SVC("{" P80_FULL "," CIP "}")},
+                {SVC("{'ports':[{'port':80,'targetPort':''}]}"), SVC("{" P80_FULL "," CIP "}")},
                 {SVC("{'ports':[{'port':80,'targetPort':'http','protocol':'UDP'}]}"),
                  SVC("{'ports':[{'port':80,'targetPort':'http','protocol':'UDP'}]," CIP "}")},
                 {SVC("{'type':'NodePort'," P80 "}"), SVC("{'type':'NodePort'," P80_FULL "," EXTERNAL "}")},
