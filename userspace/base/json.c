@@ -16,13 +16,28 @@ struct json_object *json_idx(const struct json_object *arr, size_t i)
         return json_is_array(arr) ? json_object_array_get_idx(arr, i) : NULL;
 }
 
+/* Most objects have few members: walking them is quicker than hashing the key, above all when it is not there. */
+#define WALK_MAX 16
+
 static struct json_object *get_n(const struct json_object *obj, const char *key)
 {
         struct json_object *v = NULL;
+        struct lh_table *table;
 
-        if (json_is_object(obj))
+        if (!json_is_object(obj))
+                return NULL;
+        table = json_object_get_object(obj);
+        if (table->count > WALK_MAX) {
                 json_object_object_get_ex(obj, key, &v);
-        return v;
+                return v;
+        }
+        for (struct lh_entry *e = table->head; e; e = e->next) {
+                const char *k = e->k;
+
+                if (*k == *key && strcmp(k, key) == 0)
+                        return (struct json_object *)e->v;
+        }
+        return NULL;
 }
 
 struct json_object *json_get(const struct json_object *obj, const char *key)
