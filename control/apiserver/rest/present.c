@@ -83,10 +83,10 @@ static void add_columns(struct json_object *table, const struct table_def *def)
 static struct json_object *row_of(const struct present *p, const struct table_def *def, struct json_object *o,
                                   struct arena *a)
 {
-        struct table_ctx ctx = {a, clock_wall_s()};
+        struct table_ctx ctx = {.arena = a, .now_s = clock_wall_s()};
         struct json_object *row = json_object_new_object(), *cells = json_object_new_array();
 
-        def->cells(&ctx, o, cells);
+        table_row(def, &ctx, o, cells);
         json_set(row, "cells", cells);
         if (p->objects == 'O')
                 json_set(row, "object", json_object_get(o));
