@@ -2,6 +2,7 @@
 /* Metadata and the order of checks (apiserver/pkg/registry/rest: BeforeCreate, BeforeUpdate). */
 #include <inttypes.h>
 
+#include "apiserver/codec/normalise.h"
 #include "apiserver/meta_validate.h"
 #include "apiserver/rest/patch.h"
 #include "apiserver/rest/write.h"
@@ -11,18 +12,6 @@
 #include "base/str.h"
 #include "base/uuid.h"
 
-/* ---- always-present structs ---- */
-
-static void fill_always(struct json_object *obj, const struct schema_struct *s)
-{
-        for (size_t i = 0; i < s->nfields; i++) {
-                const struct schema_field *f = &s->fields[i];
-
-                if (f->flags & SCHEMA_ALWAYS && f->type.kind == SCHEMA_OBJECT)
-                        fill_always(json_ensure(obj, f->name), f->type.object);
-        }
-}
-
 /* status as it is when nobody has written it yet */
 static void reset_status(struct json_object *obj, const struct schema_struct *type)
 {
@@ -31,7 +20,7 @@ static void reset_status(struct json_object *obj, const struct schema_struct *ty
         json_del(obj, "status");
         if (!f || !(f->flags & SCHEMA_ALWAYS) || f->type.kind != SCHEMA_OBJECT)
                 return;
-        fill_always(json_ensure(obj, "status"), f->type.object);
+        codec_normalise(json_ensure(obj, "status"), f->type.object, NULL, NULL); /* adds what Go always writes */
 }
 
 /* ---- managed fields ---- */
