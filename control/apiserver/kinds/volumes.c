@@ -54,7 +54,9 @@ static void check_capacity(struct ferrs *e, const struct fpath *spec_path, const
         if (!capacity || !json_object_object_length(capacity))
                 ferr_required(e, &p, NULL);
         if (!json_has(capacity, "storage") || json_object_object_length(capacity) > 1)
-                ferr_not_supported(e, &p, capacity ? json_object_to_json_string_ext((struct json_object *)capacity, 0) : "", storage);
+                ferr_not_supported(e, &p,
+                                   capacity ? json_object_to_json_string_ext((struct json_object *)capacity, 0) : "",
+                                   storage);
         json_foreach (capacity, name, val) {
                 const char *quantity = json_object_get_string(val);
                 struct fpath at = fpath_key(&p, name);
