@@ -93,25 +93,20 @@ static void pods_prepare_status(const struct kctx *c, struct json_object *pod, c
                 json_set_str(status, "qosClass", qos);
 }
 
-/* Rules of a create only. */
-static void check_create(const struct json_object *pod, struct ferrs *e)
+/* Nothing is allocated: this is where a create is told from an update. */
+static void pods_stage(const struct kctx *c, struct json_object *pod, const struct json_object *old,
+                       struct txn_builder *t, struct ferrs *e)
 {
         const struct json_object *spec = json_get(pod, "spec");
         struct fpath p = fpath_child(NULL, "spec"), ephemeral = fpath_child(&p, "ephemeralContainers"),
                      node = fpath_child(&p, "nodeName");
 
+        if (!pod || old)
+                return;
         if (json_len(json_get(spec, "ephemeralContainers")))
                 ferr_forbidden(e, &ephemeral, "cannot be set on create");
         if (*str_of(spec, "nodeName") && json_len(json_get(spec, "schedulingGates")))
                 ferr_forbidden(e, &node, "cannot be set until all schedulingGates have been cleared");
-}
-
-/* A pod that has no resourceVersion yet is being made. */
-static void pods_validate(const struct kctx *c, const struct json_object *pod, struct ferrs *e)
-{
-        pod_validate(c, pod, e);
-        if (!c->subresource && !json_at(pod, "metadata.resourceVersion"))
-                check_create(pod, e);
 }
 
 static const char *host_network(struct arena *a, const struct json_object *pod)
@@ -148,10 +143,11 @@ const struct kind_ops kind_pods = {
         .defaults = pod_defaults,
         .prepare_create = pods_prepare_create,
         .prepare_update = pods_prepare_update,
-        .validate = pods_validate,
+        .validate = pod_validate,
         .validate_update = pod_validate_update,
         .prepare_status = pods_prepare_status,
         .validate_status = pod_validate_status,
+        .stage = pods_stage,
         .fields = pod_fields,
 };
 

@@ -174,6 +174,8 @@ void kinds_check_validate(const struct kinds_suite *s, const struct kinds_row *r
                 if (s->ops->prepare_create)
                         s->ops->prepare_create(c, obj);
                 s->ops->validate(c, obj, &e);
+                if (s->ops->stage)
+                        s->ops->stage(c, obj, NULL, NULL, &e);
                 expect_errors(&e, i, rows[i].patch, rows[i].expect);
                 kinds_context_deinit(c);
         }

@@ -30,7 +30,7 @@ void kinds_context_deinit(struct kctx *c);
 void kinds_check_defaults(const struct kinds_suite *s, const struct kinds_row *rows, size_t n);
 /* Defaults and prepare_create. */
 void kinds_check_create(const struct kinds_suite *s, const struct kinds_row *rows, size_t n);
-/* Defaults, prepare_create and validate of base + patch yield the errors of expect. */
+/* Defaults, prepare_create, validate and stage of base + patch yield the errors of expect. */
 void kinds_check_validate(const struct kinds_suite *s, const struct kinds_row *rows, size_t n);
 /* old is base, the new one base + patch: what validate_update (only) says. */
 struct kinds_update_row {
