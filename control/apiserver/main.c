@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fairlead-apiserver: flags, certificates, start, signals. */
+/* fairlead-apiserver: certificates, start, signals. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -12,229 +10,13 @@
 #include <sys/un.h>
 
 #include "apiserver/alloc/ipaddr.h"
-#include "apiserver/server.h"
+#include "apiserver/flags.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "kube/pki.h"
 #include "store/sqlite/sqlite.h"
-
-static const char help[] =
-        "fairlead-apiserver " FAIRLEAD_VERSION ": the Kubernetes API, kept in one folder\n"
-        "\n"
-        "Usage:\n"
-        "  fairlead-apiserver --data-dir DIR [flags]           serve\n"
-        "  fairlead-apiserver snapshot save DIR FILE           copy the store of DIR, running or not, to FILE\n"
-        "  fairlead-apiserver snapshot restore FILE DIR [--force]\n"
-        "                                                      make the store of DIR (server stopped) from FILE;\n"
-        "                                                      --force replaces one that is there (kept as .old)\n"
-        "\n"
-        "Everything lives in DIR (made when missing, mode 0700): the store (store.db) and, unless you bring your own,\n"
-        "certificates and kubeconfigs (pki/). To try it:\n"
-        "\n"
-        "  fairlead-apiserver --data-dir /tmp/fl --bind-address 127.0.0.1 &\n"
-        "  kubectl --kubeconfig /tmp/fl/pki/admin.kubeconfig get namespaces\n"
-        "\n"
-        "Serving:\n"
-        "  --data-dir DIR             where state is kept (required)\n"
-        "  --bind-address IP          address to listen on (default 0.0.0.0; also ::)\n"
-        "  --secure-port PORT         HTTPS port; 0 takes a free one (default 6443)\n"
-        "  --advertise-address IP     address of the `kubernetes` Service's endpoint (default: --bind-address)\n"
-        "  --server-name NAME         another DNS name or IP in the server's certificate; may be repeated\n"
-        "  --max-requests-inflight N  further requests get 429 (default 400; watches do not count)\n"
-        "Certificates of your own (all three or none; else DIR/pki is made and renewed):\n"
-        "  --tls-cert-file FILE --tls-private-key-file FILE --client-ca-file FILE\n"
-        "Cluster:\n"
-        "  --service-cluster-ip-range CIDR[,CIDR]   addresses of Services, one range per family (default "
-        "10.96.0.0/16)\n"
-        "  --service-node-port-range FIRST-LAST     (default 30000-32767)\n"
-        "  --event-ttl DURATION                     how long Events are kept (default 1h)\n"
-        "Store:\n"
-        "  --history DURATION         how long old revisions can be listed and watched from (default 5m)\n"
-        "  --store-max-size MIB       refuse writes beyond that size (default: until the disk is full)\n"
-        "  --no-store-check           do not check the store's integrity at start\n"
-        "Other:\n"
-        "  --log-level LEVEL          debug (each request), info, warn, error (default info)\n"
-        "  --help, --version\n"
-        "\n"
-        "Signals: TERM and INT end it, answering what is in progress; HUP reads the certificates again.\n";
-
-struct flags {
-        struct server_config server;
-        const char *server_names[17];
-        size_t nserver_names;
-};
-
-enum flag {
-        FLAG_DATA_DIR = 256,
-        FLAG_BIND,
-        FLAG_PORT,
-        FLAG_ADVERTISE,
-        FLAG_NAME,
-        FLAG_INFLIGHT,
-        FLAG_CERT,
-        FLAG_KEY,
-        FLAG_CA,
-        FLAG_SERVICE_RANGE,
-        FLAG_PORT_RANGE,
-        FLAG_EVENT_TTL,
-        FLAG_HISTORY,
-        FLAG_MAX_SIZE,
-        FLAG_NO_CHECK,
-        FLAG_LOG_LEVEL,
-        FLAG_HELP,
-        FLAG_VERSION,
-};
-
-static const struct option options[] = {
-        {"data-dir", 1, NULL, FLAG_DATA_DIR},
-        {"bind-address", 1, NULL, FLAG_BIND},
-        {"secure-port", 1, NULL, FLAG_PORT},
-        {"advertise-address", 1, NULL, FLAG_ADVERTISE},
-        {"server-name", 1, NULL, FLAG_NAME},
-        {"max-requests-inflight", 1, NULL, FLAG_INFLIGHT},
-        {"tls-cert-file", 1, NULL, FLAG_CERT},
-        {"tls-private-key-file", 1, NULL, FLAG_KEY},
-        {"client-ca-file", 1, NULL, FLAG_CA},
-        {"service-cluster-ip-range", 1, NULL, FLAG_SERVICE_RANGE},
-        {"service-node-port-range", 1, NULL, FLAG_PORT_RANGE},
-        {"event-ttl", 1, NULL, FLAG_EVENT_TTL},
-        {"history", 1, NULL, FLAG_HISTORY},
-        {"store-max-size", 1, NULL, FLAG_MAX_SIZE},
-        {"no-store-check", 0, NULL, FLAG_NO_CHECK},
-        {"log-level", 1, NULL, FLAG_LOG_LEVEL},
-        {"help", 0, NULL, FLAG_HELP},
-        {"version", 0, NULL, FLAG_VERSION},
-        {NULL, 0, NULL, 0},
-};
-
-static _noreturn_ void die(int code, const char *fmt, ...) _printf_(2, 3);
-static void die(int code, const char *fmt, ...)
-{
-        va_list ap;
-
-        fputs("fairlead-apiserver: ", stderr);
-        va_start(ap, fmt);
-        vfprintf(stderr, fmt, ap);
-        va_end(ap);
-        fputc('\n', stderr);
-        exit(code);
-}
-
-static int64_t parse_seconds(const char *flag, const char *value)
-{
-        int64_t ns;
-
-        if (str_parse_duration(value, &ns) || ns < (int64_t)NS_PER_S)
-                die(2, "--%s %s: use a duration of at least a second, such as 30s, 5m or 1h", flag, value);
-        return ns / (int64_t)NS_PER_S;
-}
-
-static uint64_t parse_number(const char *flag, const char *value, uint64_t max)
-{
-        uint64_t n;
-
-        if (str_parse_u64(value, &n) || n > max)
-                die(2, "--%s %s: use a number from 0 to %llu", flag, value, (unsigned long long)max);
-        return n;
-}
-
-static void set_log_level(const char *value)
-{
-        enum log_level level;
-
-        if (log_level_parse(value, &level))
-                die(2, "--log-level %s: use debug, info, warn or error", value);
-        log_set_level(level);
-}
-
-static void parse_flag(struct flags *f, int flag)
-{
-        struct server_config *c = &f->server;
-
-        switch (flag) {
-        case FLAG_DATA_DIR:
-                c->data_dir = optarg;
-                break;
-        case FLAG_BIND:
-                c->bind_address = optarg;
-                break;
-        case FLAG_PORT:
-                c->secure_port = (uint16_t)parse_number("secure-port", optarg, 65535);
-                break;
-        case FLAG_ADVERTISE:
-                c->advertise_address = optarg;
-                break;
-        case FLAG_NAME:
-                if (f->nserver_names + 1 == ARRAY_SIZE(f->server_names))
-                        die(2, "--server-name: at most %zu of them", ARRAY_SIZE(f->server_names) - 1);
-                f->server_names[f->nserver_names++] = optarg;
-                break;
-        case FLAG_INFLIGHT:
-                c->max_requests_inflight = (unsigned)parse_number("max-requests-inflight", optarg, 100000);
-                break;
-        case FLAG_CERT:
-                c->cert_file = optarg;
-                break;
-        case FLAG_KEY:
-                c->key_file = optarg;
-                break;
-        case FLAG_CA:
-                c->client_ca_file = optarg;
-                break;
-        case FLAG_SERVICE_RANGE:
-                c->service_cidr = optarg;
-                break;
-        case FLAG_PORT_RANGE:
-                c->node_port_range = optarg;
-                break;
-        case FLAG_EVENT_TTL:
-                c->event_ttl_seconds = parse_seconds("event-ttl", optarg);
-                break;
-        case FLAG_HISTORY:
-                c->history_seconds = parse_seconds("history", optarg);
-                break;
-        case FLAG_MAX_SIZE:
-                c->store_max_bytes = parse_number("store-max-size", optarg, 1 << 24) << 20;
-                break;
-        case FLAG_NO_CHECK:
-                c->skip_store_check = true;
-                break;
-        case FLAG_LOG_LEVEL:
-                set_log_level(optarg);
-                break;
-        case FLAG_HELP:
-                fputs(help, stdout);
-                exit(0);
-        case FLAG_VERSION:
-                puts("fairlead-apiserver " FAIRLEAD_VERSION);
-                exit(0);
-        default:
-                die(2, "see fairlead-apiserver --help");
-        }
-}
-
-static void parse_flags(struct flags *f, int argc, char **argv)
-{
-        struct server_config *c = &f->server;
-        struct ipaddr ip;
-        int flag;
-
-        while ((flag = getopt_long(argc, argv, "", options, NULL)) != -1)
-                parse_flag(f, flag);
-        if (optind < argc)
-                die(2, "unexpected argument %s; see --help", argv[optind]);
-        if (!c->data_dir)
-                die(2, "--data-dir DIR is required: the folder where the cluster's state is kept; see --help");
-        if (ipaddr_parse(c->bind_address, &ip))
-                die(2, "--bind-address %s: use an IP address", c->bind_address);
-        if (c->advertise_address && ipaddr_parse(c->advertise_address, &ip))
-                die(2, "--advertise-address %s: use an IP address", c->advertise_address);
-        if (!c->cert_file != !c->key_file || !c->cert_file != !c->client_ca_file)
-                die(2,
-                    "--tls-cert-file, --tls-private-key-file and --client-ca-file go together: give all three or none");
-}
 
 /* ---- certificates ---- */
 
@@ -441,24 +223,11 @@ static int snapshot(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-        struct flags f = {
-                .server =
-                        {
-                                .bind_address = "0.0.0.0",
-                                .secure_port = 6443,
-                                .service_cidr = "10.96.0.0/16",
-                                .node_port_range = "30000-32767",
-                                .max_requests_inflight = 400,
-                                .event_ttl_seconds = 3600,
-                                .history_seconds = 300,
-                        },
-        };
+        struct flags f;
 
-        /* Threads come and go with the load; arenas of their own would keep the memory of the busiest moment. */
-        mallopt(M_ARENA_MAX, 4);
         log_init("apiserver", LOG_LEVEL_INFO);
         if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
                 return snapshot(argc, argv);
-        parse_flags(&f, argc, argv);
+        flags_parse(&f, argc, argv);
         return serve(&f);
 }

@@ -75,16 +75,14 @@ int body_normalise(struct api_request *req, const struct schema_struct *type, st
 static void keep_given(struct json_object *full, const struct json_object *given)
 {
         if (json_is_array(full)) {
-                json_array_foreach(full, i, val)
-                {
+                json_array_foreach (full, i, val) {
                         keep_given(val, json_idx(given, i));
                 }
                 return;
         }
         if (!json_is_object(full) || !json_is_object(given))
                 return;
-        json_foreach(full, key, val)
-        {
+        json_foreach (full, key, val) {
                 if (json_has(given, key))
                         keep_given(val, json_get(given, key));
                 else
@@ -108,8 +106,9 @@ int body_check_scope(struct api_request *req, struct json_object *obj)
         const char *ns = json_get_str(meta, "namespace"), *name = json_get_str(meta, "name");
 
         if (req->namespace && !str_empty(ns) && !str_eq(ns, req->namespace))
-                return api_fail(req, 400,
-                                "the namespace of the provided object does not match the namespace sent on the request");
+                return api_fail(
+                        req, 400,
+                        "the namespace of the provided object does not match the namespace sent on the request");
         if (req->namespace)
                 json_set_str(meta, "namespace", req->namespace);
         if (req->name && str_empty(name))
@@ -156,8 +155,7 @@ int delete_options_parse(struct api_request *req, const struct json_object *tree
                                 ret->propagation);
         if (orphan)
                 ret->propagation = json_object_get_boolean(orphan) ? "Orphan" : "Background";
-        json_array_foreach(json_get(tree, "dryRun"), i, d)
-        {
+        json_array_foreach (json_get(tree, "dryRun"), i, d) {
                 if (!str_eq(json_object_get_string(d), "All"))
                         return api_fail(req, 422,
                                         "DeleteOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"%s\": "

@@ -59,8 +59,8 @@ int patch_open(struct api_request *req, struct patch_request *p)
                         req, 422,
                         "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for "
                         "apply patch");
-        r = codec_parse(p->type == PATCH_APPLY ? CODEC_YAML : CODEC_JSON, req->http->body, req->http->body_len, &p->patch,
-                        &err);
+        r = codec_parse(p->type == PATCH_APPLY ? CODEC_YAML : CODEC_JSON, req->http->body, req->http->body_len,
+                        &p->patch, &err);
         if (r)
                 return api_fail(req, 400, "error decoding patch: %s", err.msg);
         if (p->type == PATCH_JSON ? !json_is_array(p->patch) : !json_is_object(p->patch))

@@ -94,9 +94,8 @@ static struct json_object *words(const char *list)
 
         while (list && str_split(&rest, ' ', &w))
                 if (w.n)
-                        json_object_array_add(arr, str_span_eq(w, "core")
-                                                           ? json_object_new_string("")
-                                                           : json_object_new_string_len(w.s, (int)w.n));
+                        json_object_array_add(arr, str_span_eq(w, "core") ? json_object_new_string("")
+                                                                          : json_object_new_string_len(w.s, (int)w.n));
         return arr;
 }
 

@@ -26,5 +26,5 @@
 #define TEXT_NEGATIVE "must be greater than or equal to 0"
 #define TEXT_IP       "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 #define TEXT_PERCENT                                                                                                   \
-        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used "  \
+        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used " \
         "for validation is '[0-9]+%')"
