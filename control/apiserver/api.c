@@ -90,6 +90,14 @@ static int check_scope(struct api_request *req)
         return 0;
 }
 
+/* A collection is not changed as a whole, and objects are made by their collection. */
+static bool fits_verb(const struct api_request *req)
+{
+        if (str_eq(req->verb, "create"))
+                return !req->name || req->subresource;
+        return req->name || (!str_eq(req->verb, "update") && !str_eq(req->verb, "patch"));
+}
+
 static int handle_resource(struct api_request *req)
 {
         bool found = false;
@@ -97,6 +105,8 @@ static int handle_resource(struct api_request *req)
 
         if (!req->resource || (req->subresource && !req->sub))
                 return api_fail_no_resource(req);
+        if (!fits_verb(req))
+                return api_fail_method(req);
         r = check_scope(req);
         if (!r)
                 r = api_options_parse(req);

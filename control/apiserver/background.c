@@ -55,7 +55,7 @@ static const struct {
         void (*fn)(struct background *b);
 } tasks[] = {
         {"watch-timers", 1, false, tick_watches}, {"own-objects", 10, false, keep_own_objects},
-        {"compaction", 30, true, compact},        {"event-expiry", 30, false, expire_events},
+        {"compaction", 1, true, compact},         {"event-expiry", 30, false, expire_events},
         {"allocation-repair", 180, true, repair},
 };
 

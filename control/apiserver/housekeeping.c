@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define MARKS_MAX 64
+#define MARK_EVERY_MS 30000
+#define MARKS_MAX     64
 
 /* Which revision was the latest at what time. */
 struct mark {
@@ -52,6 +53,9 @@ void housekeeping_compact(struct housekeeping *h)
         struct err err = ERR_NULL;
         size_t old = 0;
 
+        /* Called every second; a short history is cut more often than a long one. */
+        if (h->nmarks && now_ms - h->marks[h->nmarks - 1].mono_ms < MIN(keep_ms / 2, (uint64_t)MARK_EVERY_MS))
+                return;
         while (old < h->nmarks && now_ms - h->marks[old].mono_ms >= keep_ms)
                 to = h->marks[old++].revision;
         memmove(h->marks, h->marks + old, (h->nmarks - old) * sizeof(*h->marks));

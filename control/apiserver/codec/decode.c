@@ -103,9 +103,9 @@ static int wrong_kind(const struct decoding *d, const char *group, const char *v
 
         if (!schema_kind_find(group, version, kind))
                 return err_set(d->reterr, CODEC_INVALID,
-                               "no kind \"%.60s\" is registered for version \"%.100s%s%.40s\" in scheme "
-                               "\"pkg/api/legacyscheme/scheme.go:30\"",
-                               kind, group, *group ? "/" : "", version);
+                               "%.60s in version \"%.40s\" cannot be handled as a %s: no kind \"%.60s\" is registered "
+                               "for version \"%.100s%s%.40s\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+                               kind, version, in->kind, kind, group, *group ? "/" : "", version);
         return err_set(d->reterr, CODEC_INVALID,
                        "%s in version \"%s\" cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown "
                        "conversion",

@@ -48,6 +48,16 @@ static enum step dispatch(struct conn *c)
         return STEP_AGAIN;
 }
 
+static enum step refuse_bytes(struct conn *c, int status)
+{
+        char text[80];
+
+        if (status != 413)
+                return conn_refuse(c, status, "too many bytes of requests in progress, try again later");
+        snprintf(text, sizeof(text), "Request entity too large: limit is %zu", c->loop->server->config.max_body);
+        return conn_refuse(c, status, text);
+}
+
 /* The head is there and in order. more: bytes are waiting behind it. */
 static enum step begin_request(struct conn *c, bool more)
 {
@@ -58,7 +68,7 @@ static enum step begin_request(struct conn *c, bool more)
         if (x->head.encoded_body)
                 return conn_refuse(c, 415, "compressed request bodies are not supported");
         if (x->head.has_length && x->head.content_length > s->config.max_body)
-                return conn_refuse(c, 413, "the request body is too large");
+                return refuse_bytes(c, 413);
         x->where = s->app.classify(s->app.userdata, &x->req);
         if (!x->head.chunked && !x->head.content_length)
                 return dispatch(c);
@@ -133,13 +143,6 @@ static int take_bytes(struct exchange *x, const char *p, size_t n)
         memcpy(x->body + x->body_len, p, n);
         x->body_len += n;
         return 0;
-}
-
-static enum step refuse_bytes(struct conn *c, int status)
-{
-        return conn_refuse(c, status,
-                           status == 413 ? "the request body is too large"
-                                         : "too many bytes of requests in progress, try again later");
 }
 
 static enum step take_chunks(struct conn *c, const char *p, size_t n, size_t *ret_used)

@@ -193,10 +193,14 @@ int body_delete_options(struct api_request *req, struct delete_options *ret)
 {
         const struct schema_struct *type = schema_struct_find("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions");
         _cleanup_json_ struct json_object *tree = NULL;
+        const char *kind;
         int r;
 
         /* Clients send the kind DeleteOptions in whatever group they are talking to: only its fields matter. */
         r = req->http->body_len ? body_object(req, type, "", "v1", NULL, &tree) : 0;
+        kind = json_get_str(tree, "kind");
+        if (!r && !str_empty(kind) && !str_eq(kind, "DeleteOptions"))
+                return api_fail(req, 400, "decoded object cannot be converted to DeleteOptions: it is a %s", kind);
         if (!r)
                 r = delete_options_parse(req, tree, ret);
         return r ? r : options_from_query(req, ret);

@@ -208,7 +208,7 @@ int write_check_update(struct write *w)
         struct ferrs errs = FERRS(w->req->arena);
         int r;
 
-        if (w->req->subresource && str_eq(w->req->subresource, "status"))
+        if (str_eq(w->req->subresource, "status") || str_eq(w->req->subresource, "approval"))
                 return check_status_update(w);
         keep_server_owned(w);
         r = write_admit(w, ADMIT_UPDATE);

@@ -188,9 +188,16 @@ static int make_patched(void *arg, struct write *w, struct json_object **ret)
         _cleanup_json_ struct json_object *old = write_old_as_requested(w);
         struct patch_request *p = arg;
 
+        int r;
+
         if (p->type == PATCH_APPLY)
                 return apply(p, old, ret);
-        return patch_plain(p, old, p->req->resource->type, ret);
+        r = patch_plain(p, old, p->req->resource->type, ret);
+        if (!r)
+                r = body_check_scope(p->req, *ret);
+        if (r)
+                json_object_put(TAKE_PTR(*ret));
+        return r;
 }
 
 static int patch_existing(struct patch_request *p)

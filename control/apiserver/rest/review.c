@@ -68,6 +68,13 @@ static int access_review(struct api_request *req, struct json_object *obj, bool 
         const char *reason;
         bool allowed;
 
+        if (json_has(spec, "resourceAttributes") && json_has(spec, "nonResourceAttributes")) {
+                json_object_put(status);
+                return api_fail(req, 422,
+                                "%s.authorization.k8s.io \"\" is invalid: spec.nonResourceAttributes: Invalid value: "
+                                "{}: cannot be specified in combination with resourceAttributes",
+                                req->resource->kind);
+        }
         if (!json_has(spec, "resourceAttributes") == !json_has(spec, "nonResourceAttributes")) {
                 json_object_put(status);
                 return api_fail(

@@ -3,8 +3,30 @@
 #include "apiserver/status.h"
 #include "base/str.h"
 
+/* events.k8s.io/v1 has other names for what is stored as core/v1 Events. */
+static const char *stored_label(const char *label)
+{
+        static const char *const names[][2] = {
+                {"regarding.kind", "involvedObject.kind"},
+                {"regarding.namespace", "involvedObject.namespace"},
+                {"regarding.name", "involvedObject.name"},
+                {"regarding.uid", "involvedObject.uid"},
+                {"regarding.apiVersion", "involvedObject.apiVersion"},
+                {"regarding.resourceVersion", "involvedObject.resourceVersion"},
+                {"regarding.fieldPath", "involvedObject.fieldPath"},
+                {"reportingController", "reportingComponent"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (str_eq(names[i][0], label))
+                        return names[i][1];
+        return label;
+}
+
 static int field_index(const struct kind_ops *ops, const char *label)
 {
+        if (str_eq(ops->plural, "events"))
+                label = stored_label(label);
         for (int i = 0; ops->fields && ops->fields[i].label; i++)
                 if (str_eq(ops->fields[i].label, label))
                         return i;
@@ -16,8 +38,13 @@ static int check_fields(struct api_request *req, const struct object_selector *s
         for (size_t i = 0; i < s->fields->nreqs; i++) {
                 const char *f = s->fields->reqs[i].field;
 
-                if (!str_eq(f, "metadata.name") && !str_eq(f, "metadata.namespace") && field_index(s->ops, f) < 0)
+                if (str_eq(f, "metadata.name") || str_eq(f, "metadata.namespace") || field_index(s->ops, f) >= 0)
+                        continue;
+                if (s->ops->fields)
                         return api_fail(req, 400, "field label not supported: %s", f);
+                return api_fail(req, 400,
+                                "\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                                f);
         }
         return 0;
 }

@@ -54,6 +54,20 @@ static void merge_map(struct json_object *meta, const struct json_object *from, 
         }
 }
 
+/* The conflicts of a binding are about pods/binding, unlike its precondition. */
+static int binding_conflict(struct write *w, const char *why)
+{
+        struct status s = {
+                .code = 409,
+                .message = arena_printf(w->req->arena, "Operation cannot be fulfilled on pods/binding \"%s\": %s",
+                                        w->name, why),
+                .name = w->name,
+                .kind = "pods/binding",
+        };
+
+        return api_fail_status(w->req, &s);
+}
+
 static int check_binding(struct write *w, const struct json_object *binding)
 {
         const char *uid = json_at_str(binding, "metadata.uid"), *has = json_at_str(w->old_tree, "metadata.uid");
@@ -63,11 +77,15 @@ static int check_binding(struct write *w, const struct json_object *binding)
                 return api_fail_conflict(w->req, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
                                          uid, has);
         if (json_at(w->old_tree, "metadata.deletionTimestamp"))
-                return api_fail_conflict(w->req, "pod %s is being deleted, cannot be assigned to a host", w->name);
+                return binding_conflict(
+                        w,
+                        arena_printf(w->req->arena, "pod %s is being deleted, cannot be assigned to a host", w->name));
         if (!str_empty(node))
-                return api_fail_conflict(w->req, "pod %s is already assigned to node \"%s\"", w->name, node);
+                return binding_conflict(
+                        w, arena_printf(w->req->arena, "pod %s is already assigned to node \"%s\"", w->name, node));
         if (json_len(json_at(w->old_tree, "spec.schedulingGates")))
-                return api_fail_conflict(w->req, "pod %s has non-empty .spec.schedulingGates", w->name);
+                return binding_conflict(
+                        w, arena_printf(w->req->arena, "pod %s has non-empty .spec.schedulingGates", w->name));
         return 0;
 }
 

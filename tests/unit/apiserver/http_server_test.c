@@ -166,7 +166,7 @@ static void what_is_too_large_gets_an_answer(void **state)
         client_open(f, &c, ID_NONE);
         client_say(&c, "POST /echo HTTP/1.1\r\n" H "Content-Length: 300000\r\n\r\n");
         client_say(&c, x);
-        client_expect(&c, "", 413, "413 the request body is too large");
+        client_expect(&c, "", 413, "413 Request entity too large: limit is 100000");
         client_expect_closed(&c);
         client_close(&c);
 
