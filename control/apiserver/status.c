@@ -59,6 +59,8 @@ struct json_object *status_object(const struct status *s)
         json_set_str(o, "kind", "Status");
         json_set_str(o, "apiVersion", "v1");
         json_set(o, "metadata", json_object_new_object());
+        if (s->continue_token)
+                json_set_str(json_get(o, "metadata"), "continue", s->continue_token);
         json_set_str(o, "status", s->code < 400 ? "Success" : "Failure");
         if (s->message)
                 json_set_str(o, "message", s->message);

@@ -17,6 +17,7 @@ struct status {
         const struct status_cause *causes;
         size_t ncauses;
         int retry_after_seconds;
+        const char *continue_token; /* of a list that cannot go on at its revision: how to go on without it */
 };
 
 /* The object itself, for watch ERROR events and the like. */

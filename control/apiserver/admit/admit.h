@@ -18,6 +18,7 @@ struct admit_result {
         int code;
         const char *reason; /* NULL: by code */
         const char *message;
+        const char *cause_reason, *cause_message, *cause_field; /* one cause, or NULL */
 };
 
 /* obj is NULL at a delete, old at a create. Both are in the stored version. Returns 0, or 1 with *ret filled. */

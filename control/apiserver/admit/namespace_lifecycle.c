@@ -30,6 +30,9 @@ int admit_namespace_lifecycle(const struct kctx *c, enum admit_verb verb, struct
                 ret->message = arena_printf(c->arena, "namespaces \"%s\" not found", c->namespace);
                 return 1;
         case NAMESPACE_TERMINATING:
+                ret->cause_reason = "NamespaceTerminating"; /* controllers stop trying when they see it */
+                ret->cause_message = arena_printf(c->arena, "namespace %s is being terminated", c->namespace);
+                ret->cause_field = "metadata.namespace";
                 return admit_forbid(c, ret, json_at_str(obj, "metadata.name"),
                                     "unable to create new content in namespace %s because it is being terminated",
                                     c->namespace);

@@ -201,6 +201,23 @@ static int history_one(void *userdata, const char *key, struct blob *value, uint
         return 0;
 }
 
+static int expired(struct api_request *req, const struct page *p)
+{
+        struct status s = {
+                .code = 410,
+                .reason = "Expired",
+                .message =
+                        "The provided continue parameter is too old to display a consistent list result. You can start "
+                        "a new list without the continue parameter, or use the continue token in this response to "
+                        "retrieve the remainder of the results. Continuing with the provided token results in an "
+                        "inconsistent list - objects that were created, modified, or deleted between the time the "
+                        "first chunk was returned and now may show up in the list.",
+                .continue_token = p->start_after ? token_make(req->arena, TOKEN_NOW, p->start_after) : NULL,
+        };
+
+        return api_fail_status(req, &s);
+}
+
 static int list_history(struct api_request *req, struct object_selector *s, const struct page *p,
                         struct object_list *list, size_t *ret_more)
 {
@@ -222,8 +239,7 @@ static int list_history(struct api_request *req, struct object_selector *s, cons
         *ret_more = h.more;
         list->revision = p->revision;
         if (r == STORE_COMPACTED)
-                return api_fail_gone(req, "The provided continue parameter is too old to display a consistent list "
-                                          "result. You must start a new list without the continue parameter.");
+                return expired(req, p);
         if (r == STORE_FUTURE)
                 return too_new(req, p->revision);
         return r ? api_fail_store(req, r, &err) : 0;

@@ -39,12 +39,17 @@ int write_admit(struct write *w, enum admit_verb verb)
 {
         struct admit_result res = {0};
         int r = admit_mutate(&w->kctx, verb, w->obj, w->old_tree, &res);
-        struct status s = {.code = res.code,
-                           .reason = res.reason,
-                           .message = res.message,
-                           .name = w->name,
-                           .group = w->req->group,
-                           .kind = w->req->plural};
+        struct status_cause cause = {res.cause_reason, res.cause_message, res.cause_field};
+        struct status s = {
+                .code = res.code,
+                .reason = res.reason,
+                .message = res.message,
+                .name = w->name,
+                .group = w->req->group,
+                .kind = w->req->plural,
+                .causes = &cause,
+                .ncauses = res.cause_reason ? 1 : 0,
+        };
 
         return r ? api_fail_status(w->req, &s) : 0;
 }

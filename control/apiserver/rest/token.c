@@ -52,7 +52,9 @@ const char *token_make(struct arena *a, uint64_t revision, const char *last_key)
         struct strbuf b = STRBUF_NULL;
         char *token;
 
-        strbuf_printf(&b, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":", revision);
+        strbuf_add_str(&b, "{\"v\":\"meta.k8s.io/v1\",\"rv\":");
+        strbuf_add_i64(&b, revision == TOKEN_NOW ? -1 : (int64_t)revision);
+        strbuf_add_str(&b, ",\"start\":");
         strbuf_add_json_str(&b, last_key, strlen(last_key));
         strbuf_add_char(&b, '}');
         token = encode(a, b.data, b.len);
@@ -73,9 +75,9 @@ int token_parse(struct arena *a, const char *token, uint64_t *ret_revision, cons
                 return -EINVAL;
         start = json_get_str(o, "start");
         rv = json_get_i64(o, "rv", 0);
-        if (!start || rv <= 0)
+        if (!start || rv < -1 || !rv)
                 return -EINVAL;
-        *ret_revision = (uint64_t)rv;
+        *ret_revision = rv < 0 ? TOKEN_NOW : (uint64_t)rv;
         *ret_last_key = arena_strdup(a, start);
         return 0;
 }
