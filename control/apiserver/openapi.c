@@ -1,7 +1,238 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The documents are the same for as long as the server runs. They are made when somebody first asks (the index of
+ * version 3 needs all of its documents, for their hashes) and kept compressed: together they take less than a tenth of
+ * their text, and nearly every client wants gzip anyway. Requests run on worker threads.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <zlib.h>
+
+#include "apiserver/discovery_build.h"
+#include "apiserver/document.h"
 #include "apiserver/openapi.h"
+#include "apiserver/openapi_document.h"
 #include "apiserver/status.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/str.h"
+
+/* Clients ask for "...spec.v2@v1.0+protobuf", which is no media type; what is sent back is one, as upstream does. */
+#define V2_PROTOBUF "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+#define GZIP        (15 + 16) /* zlib: the largest window, gzip's header */
+
+struct packed {
+        const char *content_type; /* constant */
+        struct blob *gzip;
+        size_t len; /* of the text */
+        char tag[DOCUMENT_TAG_SIZE];
+};
+
+/* One group and version. */
+struct page {
+        char *path; /* "apis/apps/v1" */
+        struct packed packed;
+};
+
+static struct page *pages;
+static size_t npages;
+static struct packed v3_index, v2_json, v2_protobuf;
+static pthread_once_t v3_once = PTHREAD_ONCE_INIT, v2_json_once = PTHREAD_ONCE_INIT,
+                      v2_protobuf_once = PTHREAD_ONCE_INIT;
+
+/* ---- compressed text ---- */
+
+static struct blob *compress_text(const struct strbuf *b)
+{
+        z_stream z = {.next_in = (Bytef *)b->data, .avail_in = (uInt)b->len};
+        _cleanup_free_ char *out = NULL;
+        struct blob *blob = NULL;
+        size_t max;
+
+        if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+                return NULL;
+        max = deflateBound(&z, b->len);
+        out = mem_alloc(max);
+        z.next_out = (Bytef *)out;
+        z.avail_out = (uInt)max;
+        if (deflate(&z, Z_FINISH) == Z_STREAM_END)
+                blob = blob_new(out, z.total_out);
+        deflateEnd(&z);
+        return blob;
+}
+
+/* Takes the text over. */
+static void pack(struct packed *p, const char *content_type, struct strbuf *b)
+{
+        p->content_type = content_type;
+        p->len = b->len;
+        document_tag(b->data, b->len, p->tag);
+        p->gzip = compress_text(b);
+        strbuf_deinit(b);
+}
+
+/* The text again; empty when memory is short. */
+static struct strbuf unpack(const struct packed *p)
+{
+        z_stream z = {.next_in = (Bytef *)p->gzip->data, .avail_in = p->gzip->len};
+        struct strbuf b = STRBUF_NULL;
+
+        if (inflateInit2(&z, GZIP) != Z_OK)
+                return b;
+        z.next_out = (Bytef *)strbuf_reserve(&b, p->len);
+        z.avail_out = (uInt)p->len;
+        inflate(&z, Z_FINISH);
+        b.len = z.total_out;
+        b.data[b.len] = '\0';
+        inflateEnd(&z);
+        return b;
+}
+
+/* ---- making them ---- */
+
+/* "DEAD...", the tag without its quotes. */
+static const char *hash_of(const struct packed *p, char hash[DOCUMENT_TAG_SIZE])
+{
+        str_copy(hash, DOCUMENT_TAG_SIZE, p->tag + 1);
+        hash[strcspn(hash, "\"")] = '\0';
+        return hash;
+}
+
+static void make_index(void)
+{
+        struct json_object *o = json_object_new_object(), *paths = json_ensure(o, "paths");
+        struct strbuf b = STRBUF_NULL;
+
+        for (size_t i = 0; i < npages; i++) {
+                char url[256], hash[DOCUMENT_TAG_SIZE];
+
+                snprintf(url, sizeof(url), "/openapi/v3/%s?hash=%s", pages[i].path, hash_of(&pages[i].packed, hash));
+                json_set_str(json_ensure(paths, pages[i].path), "serverRelativeURL", url);
+        }
+        json_write(&b, o);
+        strbuf_add_char(&b, '\n');
+        pack(&v3_index, "application/json", &b);
+        json_object_put(o);
+}
+
+static void make_v3(void)
+{
+        pages = mem_array(struct page, schema_nresources);
+        for (size_t i = 0; i < schema_nresources; i++) {
+                const struct schema_resource *r = &schema_resources[i];
+                struct strbuf b = STRBUF_NULL;
+                struct page *p = &pages[npages];
+
+                if (!discovery_first_of_version(i))
+                        continue;
+                p->path = mem_printf("%s%s/%s", *r->group ? "apis/" : "api", r->group, r->version);
+                openapi_v3_write(r->group, r->version, &b);
+                pack(&p->packed, "application/json", &b);
+                npages++;
+        }
+        make_index();
+        malloc_trim(0); /* what the making needed would stay with the process */
+}
+
+static void make_v2_json(void)
+{
+        struct strbuf b = STRBUF_NULL;
+
+        openapi_v2_write_json(&b);
+        pack(&v2_json, "application/json", &b);
+        malloc_trim(0);
+}
+
+static void make_v2_protobuf(void)
+{
+        struct strbuf b = STRBUF_NULL;
+
+        openapi_v2_write_protobuf(&b);
+        pack(&v2_protobuf, V2_PROTOBUF, &b);
+        malloc_trim(0);
+}
+
+/* ---- answering ---- */
+
+/* "gzip" among the codings, and not with a weight of nothing (RFC 9110, 12.5.3). */
+static bool accepts_gzip(const struct api_request *req)
+{
+        const char *codings = http_header(req->http, "Accept-Encoding");
+        struct str_span piece;
+
+        while (codings && str_split(&codings, ',', &piece)) {
+                const char *s = piece.s + strspn(piece.s, " "), *end = piece.s + piece.n, *q;
+
+                if (strncmp(s, "gzip", 4) != 0 || (s + 4 < end && !strchr("; ", s[4])))
+                        continue;
+                q = memmem(s, (size_t)(end - s), "q=0", 3);
+                return !q || (q + 3 < end && q[3] == '.' && strspn(q + 4, "0") < strcspn(q + 4, ", "));
+        }
+        return false;
+}
+
+static int answer(struct api_request *req, const struct packed *p)
+{
+        struct strbuf b;
+
+        if (!p->gzip)
+                return api_fail(req, 500, "the OpenAPI document could not be made: out of memory");
+        api_header(req, "Vary", "Accept-Encoding, Accept");
+        if (document_is_cached(req, p->tag))
+                return document_not_modified(req, p->tag);
+        api_header(req, "ETag", p->tag);
+        if (accepts_gzip(req)) {
+                api_header(req, "Content-Encoding", "gzip");
+                req->res->status = 200;
+                req->res->content_type = p->content_type;
+                req->res->kind = HTTP_BODY_BLOB;
+                req->res->blob = blob_ref(p->gzip);
+                return API_ANSWERED;
+        }
+        b = unpack(p);
+        return api_answer_buffer(req, 200, p->content_type, &b);
+}
+
+/* With the right hash the answer is for ever; with an old one the client is sent to the right one. */
+static int answer_page(struct api_request *req, const struct page *p)
+{
+        const char *want = api_query_get(req, "hash");
+        char hash[DOCUMENT_TAG_SIZE];
+
+        hash_of(&p->packed, hash);
+        if (!str_empty(want) && !str_eq(want, hash)) {
+                api_header(req, "Location", arena_printf(req->arena, "/openapi/v3/%s?hash=%s", p->path, hash));
+                req->res->status = 301;
+                req->res->kind = HTTP_BODY_NONE;
+                return API_ANSWERED;
+        }
+        if (!str_empty(want))
+                api_header(req, "Cache-Control", "public, max-age=31536000, immutable");
+        return answer(req, &p->packed);
+}
+
+static int answer_v3(struct api_request *req, const char *path)
+{
+        pthread_once(&v3_once, make_v3);
+        if (!*path)
+                return answer(req, &v3_index);
+        for (size_t i = 0; i < npages; i++)
+                if (str_eq(pages[i].path, path))
+                        return answer_page(req, &pages[i]);
+        return api_fail_no_resource(req);
+}
+
+static int answer_v2(struct api_request *req)
+{
+        const char *accept = http_header(req->http, "Accept");
+
+        if (accept && strstr(accept, "proto-openapi.spec.v2")) {
+                pthread_once(&v2_protobuf_once, make_v2_protobuf);
+                return answer(req, &v2_protobuf);
+        }
+        pthread_once(&v2_json_once, make_v2_json);
+        return answer(req, &v2_json);
+}
 
 bool openapi_handles(const char *path)
 {
@@ -10,5 +241,11 @@ bool openapi_handles(const char *path)
 
 int openapi_answer(struct api_request *req)
 {
+        const char *v3 = str_after(req->http->path, "/openapi/v3");
+
+        if (str_eq(req->http->path, "/openapi/v2"))
+                return answer_v2(req);
+        if (v3 && (!*v3 || *v3 == '/'))
+                return answer_v3(req, v3 + (*v3 == '/'));
         return api_fail_no_resource(req);
 }

@@ -6,50 +6,18 @@
 #include <cmocka.h>
 
 #include "apiserver/discovery.h"
+#include "ask.h"
 #include "base/str.h"
 
 #define V2     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 #define V2BETA "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
 
-/* ---- requests without a server ---- */
-
-struct ask {
-        struct arena arena;
-        struct http_header headers[2];
-        struct http_request http;
-        struct http_response res;
-        struct api_request req;
-};
-
 static void ask(struct ask *a, const char *path, const char *accept, const char *if_none_match)
 {
-        *a = (struct ask){.arena = ARENA_NULL};
-        if (accept)
-                a->headers[a->http.nheaders++] = (struct http_header){"Accept", accept};
-        if (if_none_match)
-                a->headers[a->http.nheaders++] = (struct http_header){"If-None-Match", if_none_match};
-        a->http.method = "GET";
-        a->http.path = path;
-        a->http.query = "";
-        a->http.headers = a->headers;
-        a->http.arena = &a->arena;
-        a->req = (struct api_request){.arena = &a->arena, .http = &a->http, .res = &a->res, .verb = "get"};
-        a->req.warnings.arena = &a->arena;
+        const struct http_header headers[] = {{"Accept", accept}, {"If-None-Match", if_none_match}, {NULL, NULL}};
+
+        ask_init(a, path, headers);
         assert_int_equal(discovery_answer(&a->req), API_ANSWERED);
-}
-
-static void done(struct ask *a)
-{
-        api_answer_drop(&a->req);
-        arena_deinit(&a->arena);
-}
-
-static const char *header_of(const struct ask *a, const char *name)
-{
-        for (size_t i = 0; i < a->res.nheaders; i++)
-                if (strcmp(a->res.headers[i].name, name) == 0)
-                        return a->res.headers[i].value;
-        return NULL;
 }
 
 /* The answer of that path as a tree that the caller owns. */
@@ -62,7 +30,7 @@ static struct json_object *fetch(const char *path, const char *accept)
         assert_int_equal(a.res.status, 200);
         assert_int_equal(a.res.kind, HTTP_BODY_BLOB);
         assert_int_equal(json_parse(a.res.blob->data, a.res.blob->len, &o, NULL), 0);
-        done(&a);
+        ask_done(&a);
         return o;
 }
 
@@ -141,7 +109,7 @@ static void each_path_has_its_kind_and_content_type(void **state _unused_)
                 assert_string_equal(a.res.content_type, forms[i].content_type);
                 if (!str_eq(json_get_str(o, "kind"), forms[i].kind))
                         fail_msg("%s is a %s", forms[i].path, json_get_str(o, "kind"));
-                done(&a);
+                ask_done(&a);
         }
 }
 
@@ -154,7 +122,7 @@ static void unknown_paths_are_not_found(void **state _unused_)
 
                 ask(&a, paths[i], NULL, NULL);
                 assert_int_equal(a.res.status, 404);
-                done(&a);
+                ask_done(&a);
         }
 }
 
@@ -166,23 +134,23 @@ static void a_client_that_has_the_document_gets_304(void **state _unused_)
         struct ask a;
 
         ask(&a, "/apis", V2, NULL);
-        assert_string_equal(header_of(&a, "Vary"), "Accept");
-        assert_true(str_copy(tag, sizeof(tag), header_of(&a, "ETag")));
-        done(&a);
+        assert_string_equal(ask_header(&a, "Vary"), "Accept");
+        assert_true(str_copy(tag, sizeof(tag), ask_header(&a, "ETag")));
+        ask_done(&a);
         snprintf(list, sizeof(list), "\"other\", W/%s", tag);
         for (int i = 0; i < 2; i++) {
                 ask(&a, "/apis", V2, i ? list : tag);
                 assert_int_equal(a.res.status, 304);
                 assert_int_equal(a.res.kind, HTTP_BODY_NONE);
-                assert_string_equal(header_of(&a, "ETag"), tag);
-                done(&a);
+                assert_string_equal(ask_header(&a, "ETag"), tag);
+                ask_done(&a);
         }
         ask(&a, "/apis", V2BETA, tag); /* another text */
         assert_int_equal(a.res.status, 200);
-        done(&a);
+        ask_done(&a);
         ask(&a, "/apis", V2, "\"other\"");
         assert_int_equal(a.res.status, 200);
-        done(&a);
+        ask_done(&a);
 }
 
 /* ---- content ---- */
