@@ -21,11 +21,12 @@ static const struct {
         {"count", "deprecatedCount"},
 };
 
+/* A null moves too: an absent time is written so. */
 static void rename_member(struct json_object *obj, const char *from, const char *to)
 {
-        struct json_object *v = json_get(obj, from);
+        struct json_object *v;
 
-        if (!v)
+        if (!json_object_object_get_ex(obj, from, &v))
                 return;
         json_set(obj, to, json_object_get(v));
         json_del(obj, from);

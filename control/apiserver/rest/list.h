@@ -10,7 +10,8 @@
 struct object_selector {
         struct selector *labels;       /* NULL: all */
         struct field_selector *fields; /* NULL: all */
-        const struct kind_ops *ops;
+        const struct kind_ops *ops;    /* of the stored kind, whose fields objects carry */
+        const struct kind_ops *asked;  /* of the requested version, whose labels the selector uses */
 };
 
 /* Parses both; unknown fields are refused. Returns 0 or API_ANSWERED (400). object_selector_deinit in both cases. */

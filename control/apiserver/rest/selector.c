@@ -3,32 +3,27 @@
 #include "apiserver/status.h"
 #include "base/str.h"
 
-/* events.k8s.io/v1 has other names for what is stored as core/v1 Events. */
-static const char *stored_label(const char *label)
+static const struct kind_field *field_find(const struct kind_ops *ops, const char *label)
 {
-        static const char *const names[][2] = {
-                {"regarding.kind", "involvedObject.kind"},
-                {"regarding.namespace", "involvedObject.namespace"},
-                {"regarding.name", "involvedObject.name"},
-                {"regarding.uid", "involvedObject.uid"},
-                {"regarding.apiVersion", "involvedObject.apiVersion"},
-                {"regarding.resourceVersion", "involvedObject.resourceVersion"},
-                {"regarding.fieldPath", "involvedObject.fieldPath"},
-                {"reportingController", "reportingComponent"},
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (str_eq(names[i][0], label))
-                        return names[i][1];
-        return label;
+        for (const struct kind_field *f = ops->fields; f && f->label; f++)
+                if (str_eq(f->label, label))
+                        return f;
+        return NULL;
 }
 
-static int field_index(const struct kind_ops *ops, const char *label)
+/* Another version of the kind may call a field otherwise (regarding.name of Events): what counts is where it is. */
+static bool same_place(const struct kind_field *a, const struct kind_field *b)
 {
-        if (str_eq(ops->plural, "events"))
-                label = stored_label(label);
-        for (int i = 0; ops->fields && ops->fields[i].label; i++)
-                if (str_eq(ops->fields[i].label, label))
+        return a->path && b->path ? str_eq(a->path, b->path) : a->get == b->get;
+}
+
+/* Which of the stored object's fields the label names; -1 when none. */
+static int field_index(const struct object_selector *s, const char *label)
+{
+        const struct kind_field *named = field_find(s->asked, label);
+
+        for (int i = 0; named && s->ops->fields && s->ops->fields[i].label; i++)
+                if (same_place(&s->ops->fields[i], named))
                         return i;
         return -1;
 }
@@ -38,7 +33,7 @@ static int check_fields(struct api_request *req, const struct object_selector *s
         for (size_t i = 0; i < s->fields->nreqs; i++) {
                 const char *f = s->fields->reqs[i].field;
 
-                if (str_eq(f, "metadata.name") || str_eq(f, "metadata.namespace") || field_index(s->ops, f) >= 0)
+                if (str_eq(f, "metadata.name") || str_eq(f, "metadata.namespace") || field_index(s, f) >= 0)
                         continue;
                 if (s->ops->fields)
                         return api_fail(req, 400, "field label not supported: %s", f);
@@ -55,7 +50,10 @@ int object_selector_parse(struct api_request *req, struct object_selector *ret)
         const char *labels = api_query_get(req, "labelSelector"), *fields = api_query_get(req, "fieldSelector");
         struct err err = ERR_NULL;
 
-        *ret = (struct object_selector){.ops = kind_ops_find(stored->group, stored->plural)};
+        *ret = (struct object_selector){
+                .ops = kind_ops_find(stored->group, stored->plural),
+                .asked = kind_ops_find(req->resource->group, req->resource->plural),
+        };
         if (!str_empty(labels) && selector_parse(labels, &ret->labels, &err))
                 return api_fail(req, 400, "%s", err.msg);
         if (!str_empty(fields)) {
@@ -92,7 +90,7 @@ static const char *lookup_field(const void *fields, const char *key)
                 return l->object->name;
         if (str_eq(key, "metadata.namespace"))
                 return l->object->namespace;
-        i = field_index(l->selector->ops, key);
+        i = field_index(l->selector, key);
         return i >= 0 && i < l->object->nfields ? l->object->fields[i] : NULL;
 }
 
