@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 
 import tap
 from apiserver import Answer
@@ -113,7 +114,11 @@ class Watch:
         return self.answer.readline()
 
     def next(self, timeout_s=5):
-        line = self.line(timeout_s)
+        """An event; None at the end of the stream; of type TIMEOUT when none comes."""
+        try:
+            line = self.line(timeout_s)
+        except OSError:
+            return {"type": "TIMEOUT", "object": {}}
         return json.loads(line) if line else None
 
     def take(self, count, timeout_s=5):
@@ -197,6 +202,14 @@ def eventually(condition, seconds=5):
             return value
         time.sleep(0.05)
     return condition()
+
+
+def run_story(story, *arguments):
+    """A story that breaks off is one failure, and the others go on."""
+    try:
+        story(*arguments)
+    except Exception:  # pylint: disable=broad-except
+        tap.not_ok(f"{story.__name__}: goes to its end", traceback.format_exc())
 
 
 def pod(name, **spec):

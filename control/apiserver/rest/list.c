@@ -15,7 +15,8 @@
 #include "apiserver/storekey.h"
 #include "base/str.h"
 
-#define WAIT_MS 3000
+#define WAIT_MS      3000
+#define LIST_OPTIONS "ListOptions.meta.k8s.io \"\" is invalid: "
 
 /* ---- get ---- */
 
@@ -135,19 +136,23 @@ int list_version_parse(struct api_request *req, bool watch, struct list_version 
                 return 0;
         if (ret->match && !ret->given)
                 return api_fail(req, 422,
+                                LIST_OPTIONS
                                 "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
                                 "resourceVersion is provided");
         if (ret->match && !str_eq(ret->match, "Exact") && !str_eq(ret->match, "NotOlderThan"))
                 return api_fail(req, 422,
+                                LIST_OPTIONS
                                 "resourceVersionMatch: Unsupported value: \"%s\": supported values: \"Exact\", "
                                 "\"NotOlderThan\"",
                                 ret->match);
         if (ret->match && str_eq(ret->match, "Exact") && !ret->revision)
                 return api_fail(req, 422,
+                                LIST_OPTIONS
                                 "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for "
                                 "resourceVersion \"0\"");
         if (api_query_get(req, "sendInitialEvents"))
-                return api_fail(req, 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+                return api_fail(req, 422,
+                                LIST_OPTIONS "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
         return 0;
 }
 
