@@ -108,7 +108,7 @@ $(O)/gen/protobuf_tables.c: tools/dev/schemagen.py $(SCHEMA)
 # inherit it, and differ with every goal.)
 $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
-$(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
+$(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_kube) $(LIB_base)
 
 $(PROGRAMS): $(O)/stamp.link
 	$(call say,LD,$@)
