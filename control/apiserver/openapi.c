@@ -4,29 +4,17 @@
  * version 3 needs all of its documents, for their hashes) and kept compressed: together they take less than a tenth of
  * their text, and nearly every client wants gzip anyway. Requests run on worker threads.
  */
-#include <malloc.h>
 #include <pthread.h>
-#include <zlib.h>
 
 #include "apiserver/discovery_build.h"
-#include "apiserver/document.h"
 #include "apiserver/openapi.h"
 #include "apiserver/openapi_document.h"
 #include "apiserver/status.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 /* Clients ask for "...spec.v2@v1.0+protobuf", which is no media type; what is sent back is one, as upstream does. */
 #define V2_PROTOBUF "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-#define GZIP        (15 + 16) /* zlib: the largest window, gzip's header */
-
-struct packed {
-        const char *content_type; /* constant */
-        struct blob *gzip;
-        size_t len; /* of the text */
-        char tag[DOCUMENT_TAG_SIZE];
-};
 
 /* One group and version. */
 struct page {
@@ -39,54 +27,6 @@ static size_t npages;
 static struct packed v3_index, v2_json, v2_protobuf;
 static pthread_once_t v3_once = PTHREAD_ONCE_INIT, v2_json_once = PTHREAD_ONCE_INIT,
                       v2_protobuf_once = PTHREAD_ONCE_INIT;
-
-/* ---- compressed text ---- */
-
-static struct blob *compress_text(const struct strbuf *b)
-{
-        z_stream z = {.next_in = (Bytef *)b->data, .avail_in = (uInt)b->len};
-        _cleanup_free_ char *out = NULL;
-        struct blob *blob = NULL;
-        size_t max;
-
-        if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-                return NULL;
-        max = deflateBound(&z, b->len);
-        out = mem_alloc(max);
-        z.next_out = (Bytef *)out;
-        z.avail_out = (uInt)max;
-        if (deflate(&z, Z_FINISH) == Z_STREAM_END)
-                blob = blob_new(out, z.total_out);
-        deflateEnd(&z);
-        return blob;
-}
-
-/* Takes the text over. */
-static void pack(struct packed *p, const char *content_type, struct strbuf *b)
-{
-        p->content_type = content_type;
-        p->len = b->len;
-        document_tag(b->data, b->len, p->tag);
-        p->gzip = compress_text(b);
-        strbuf_deinit(b);
-}
-
-/* The text again; empty when memory is short. */
-static struct strbuf unpack(const struct packed *p)
-{
-        z_stream z = {.next_in = (Bytef *)p->gzip->data, .avail_in = p->gzip->len};
-        struct strbuf b = STRBUF_NULL;
-
-        if (inflateInit2(&z, GZIP) != Z_OK)
-                return b;
-        z.next_out = (Bytef *)strbuf_reserve(&b, p->len);
-        z.avail_out = (uInt)p->len;
-        inflate(&z, Z_FINISH);
-        b.len = z.total_out;
-        b.data[b.len] = '\0';
-        inflateEnd(&z);
-        return b;
-}
 
 /* ---- making them ---- */
 
@@ -101,7 +41,7 @@ static const char *hash_of(const struct packed *p, char hash[DOCUMENT_TAG_SIZE])
 static void make_index(void)
 {
         struct json_object *o = json_object_new_object(), *paths = json_ensure(o, "paths");
-        struct strbuf b = STRBUF_NULL;
+        struct packer pack;
 
         for (size_t i = 0; i < npages; i++) {
                 char url[256], hash[DOCUMENT_TAG_SIZE];
@@ -109,9 +49,10 @@ static void make_index(void)
                 snprintf(url, sizeof(url), "/openapi/v3/%s?hash=%s", pages[i].path, hash_of(&pages[i].packed, hash));
                 json_set_str(json_ensure(paths, pages[i].path), "serverRelativeURL", url);
         }
-        json_write(&b, o);
-        strbuf_add_char(&b, '\n');
-        pack(&v3_index, "application/json", &b);
+        packer_init(&pack);
+        json_write(&pack.text, o);
+        strbuf_add_char(&pack.text, '\n');
+        packer_finish(&pack, "application/json", &v3_index);
         json_object_put(o);
 }
 
@@ -120,36 +61,36 @@ static void make_v3(void)
         pages = mem_array(struct page, schema_nresources);
         for (size_t i = 0; i < schema_nresources; i++) {
                 const struct schema_resource *r = &schema_resources[i];
-                struct strbuf b = STRBUF_NULL;
                 struct page *p = &pages[npages];
+                struct packer pack;
 
                 if (!discovery_first_of_version(i))
                         continue;
                 p->path = mem_printf("%s%s/%s", *r->group ? "apis/" : "api", r->group, r->version);
-                openapi_v3_write(r->group, r->version, &b);
-                pack(&p->packed, "application/json", &b);
+                packer_init(&pack);
+                openapi_v3_write(r->group, r->version, &pack);
+                packer_finish(&pack, "application/json", &p->packed);
                 npages++;
         }
         make_index();
-        malloc_trim(0); /* what the making needed would stay with the process */
 }
 
 static void make_v2_json(void)
 {
-        struct strbuf b = STRBUF_NULL;
+        struct packer pack;
 
-        openapi_v2_write_json(&b);
-        pack(&v2_json, "application/json", &b);
-        malloc_trim(0);
+        packer_init(&pack);
+        openapi_v2_write_json(&pack);
+        packer_finish(&pack, "application/json", &v2_json);
 }
 
 static void make_v2_protobuf(void)
 {
-        struct strbuf b = STRBUF_NULL;
+        struct packer pack;
 
-        openapi_v2_write_protobuf(&b);
-        pack(&v2_protobuf, V2_PROTOBUF, &b);
-        malloc_trim(0);
+        packer_init(&pack);
+        openapi_v2_write_protobuf(&pack);
+        packer_finish(&pack, V2_PROTOBUF, &v2_protobuf);
 }
 
 /* ---- answering ---- */
@@ -189,7 +130,7 @@ static int answer(struct api_request *req, const struct packed *p)
                 req->res->blob = blob_ref(p->gzip);
                 return API_ANSWERED;
         }
-        b = unpack(p);
+        b = packed_text(p);
         return api_answer_buffer(req, 200, p->content_type, &b);
 }
 

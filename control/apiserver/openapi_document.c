@@ -10,19 +10,21 @@
 
 /* A JSON object that is being written: "name": value, ... */
 struct members {
-        struct strbuf *b;
+        struct packer *p;
         size_t n;
 };
 
 static void add_member(void *arg, const char *name, const struct json_object *value)
 {
         struct members *m = arg;
+        struct strbuf *b = &m->p->text;
 
         if (m->n++)
-                strbuf_add_char(m->b, ',');
-        strbuf_add_json_str(m->b, name, strlen(name));
-        strbuf_add_char(m->b, ':');
-        json_write(m->b, value);
+                strbuf_add_char(b, ',');
+        strbuf_add_json_str(b, name, strlen(name));
+        strbuf_add_char(b, ':');
+        json_write(b, value);
+        packer_flush(m->p);
 }
 
 static bool in_document(const struct schema_resource *r, const char *group, const char *version)
@@ -50,35 +52,59 @@ static void each_schema(enum openapi_dialect d, const char *group, const char *v
         openapi_set_deinit(&set);
 }
 
-void openapi_v3_write(const char *group, const char *version, struct strbuf *b)
+void openapi_v3_write(const char *group, const char *version, struct packer *p)
 {
-        struct members paths = {.b = b}, schemas = {.b = b};
+        struct members paths = {.p = p}, schemas = {.p = p};
 
-        strbuf_add_str(b, "{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"" TITLE "\",\"version\":\"" VERSION
-                          "\"},\"paths\":{");
+        strbuf_add_str(&p->text, "{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"" TITLE "\",\"version\":\"" VERSION
+                                 "\"},\"paths\":{");
         each_path(OPENAPI_V3, group, version, add_member, &paths);
-        strbuf_add_str(b, "},\"components\":{\"schemas\":{");
+        strbuf_add_str(&p->text, "},\"components\":{\"schemas\":{");
         each_schema(OPENAPI_V3, group, version, add_member, &schemas);
-        strbuf_add_str(b, "}}}\n");
+        strbuf_add_str(&p->text, "}}}\n");
 }
 
-void openapi_v2_write_json(struct strbuf *b)
+void openapi_v2_write_json(struct packer *p)
 {
-        struct members paths = {.b = b}, schemas = {.b = b};
+        struct members paths = {.p = p}, schemas = {.p = p};
 
-        strbuf_add_str(b, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"" TITLE "\",\"version\":\"" VERSION
-                          "\"},\"paths\":{");
+        strbuf_add_str(&p->text, "{\"swagger\":\"2.0\",\"info\":{\"title\":\"" TITLE "\",\"version\":\"" VERSION
+                                 "\"},\"paths\":{");
         each_path(OPENAPI_V2, NULL, NULL, add_member, &paths);
-        strbuf_add_str(b, "},\"definitions\":{");
+        strbuf_add_str(&p->text, "},\"definitions\":{");
         each_schema(OPENAPI_V2, NULL, NULL, add_member, &schemas);
-        strbuf_add_str(b, "}}\n");
+        strbuf_add_str(&p->text, "}}\n");
 }
 
-void openapi_v2_write_protobuf(struct strbuf *b)
-{
-        _cleanup_strbuf_ struct strbuf paths = STRBUF_NULL, definitions = STRBUF_NULL;
+/* ---- protobuf: the length of a section comes before its entries, so they are written once to be counted ---- */
 
-        each_path(OPENAPI_V2, NULL, NULL, openapi_protobuf_path, &paths);
-        each_schema(OPENAPI_V2, NULL, NULL, openapi_protobuf_definition, &definitions);
-        openapi_protobuf_document(b, TITLE, VERSION, &paths, &definitions);
+struct section {
+        void (*write)(struct strbuf *b, const char *name, const struct json_object *value);
+        size_t len;
+        struct packer *p; /* NULL: counting */
+};
+
+static void add_entry(void *arg, const char *name, const struct json_object *value)
+{
+        _cleanup_strbuf_ struct strbuf counted = STRBUF_NULL;
+        struct section *s = arg;
+
+        s->write(s->p ? &s->p->text : &counted, name, value);
+        s->len += counted.len;
+        if (s->p)
+                packer_flush(s->p);
+}
+
+void openapi_v2_write_protobuf(struct packer *p)
+{
+        struct section paths = {.write = openapi_protobuf_path}, definitions = {.write = openapi_protobuf_definition};
+
+        each_path(OPENAPI_V2, NULL, NULL, add_entry, &paths);
+        each_schema(OPENAPI_V2, NULL, NULL, add_entry, &definitions);
+        paths.p = definitions.p = p;
+        openapi_protobuf_info(&p->text, TITLE, VERSION);
+        openapi_protobuf_begin_paths(&p->text, paths.len);
+        each_path(OPENAPI_V2, NULL, NULL, add_entry, &paths);
+        openapi_protobuf_begin_definitions(&p->text, definitions.len);
+        each_schema(OPENAPI_V2, NULL, NULL, add_entry, &definitions);
 }

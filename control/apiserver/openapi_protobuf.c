@@ -112,10 +112,15 @@ static void add_varint(struct strbuf *b, uint64_t v)
         strbuf_add_char(b, (char)v);
 }
 
-static void add_bytes(struct strbuf *b, unsigned number, const void *data, size_t n)
+static void begin_bytes(struct strbuf *b, unsigned number, size_t n)
 {
         add_varint(b, (uint64_t)number << 3 | 2);
         add_varint(b, n);
+}
+
+static void add_bytes(struct strbuf *b, unsigned number, const void *data, size_t n)
+{
+        begin_bytes(b, number, n);
         strbuf_add(b, data, n);
 }
 
@@ -248,24 +253,23 @@ static void add_message(struct strbuf *b, const struct json_object *o, const str
 
 /* ---- the document ---- */
 
-void openapi_protobuf_path(void *arg, const char *path, const struct json_object *item)
+void openapi_protobuf_path(struct strbuf *b, const char *path, const struct json_object *item)
 {
         _cleanup_strbuf_ struct strbuf m = STRBUF_NULL;
 
         add_message(&m, item, item_rules);
-        add_named(arg, 2, path, &m);
+        add_named(b, 2, path, &m);
 }
 
-void openapi_protobuf_definition(void *arg, const char *name, const struct json_object *schema)
+void openapi_protobuf_definition(struct strbuf *b, const char *name, const struct json_object *schema)
 {
         _cleanup_strbuf_ struct strbuf m = STRBUF_NULL;
 
         add_message(&m, schema, schema_rules);
-        add_named(arg, 1, name, &m);
+        add_named(b, 1, name, &m);
 }
 
-void openapi_protobuf_document(struct strbuf *b, const char *title, const char *version, const struct strbuf *paths,
-                               const struct strbuf *definitions)
+void openapi_protobuf_info(struct strbuf *b, const char *title, const char *version)
 {
         _cleanup_strbuf_ struct strbuf info = STRBUF_NULL;
 
@@ -273,6 +277,14 @@ void openapi_protobuf_document(struct strbuf *b, const char *title, const char *
         add_bytes(&info, 2, version, strlen(version));
         add_bytes(b, 1, "2.0", 3);
         add_bytes(b, 2, info.data, info.len);
-        add_bytes(b, 8, paths->data, paths->len);
-        add_bytes(b, 9, definitions->data, definitions->len);
+}
+
+void openapi_protobuf_begin_paths(struct strbuf *b, size_t len)
+{
+        begin_bytes(b, 8, len);
+}
+
+void openapi_protobuf_begin_definitions(struct strbuf *b, size_t len)
+{
+        begin_bytes(b, 9, len);
 }

@@ -7,9 +7,10 @@
 
 #include "base/json.h"
 
-/* Appends one entry of Paths, or of Definitions, to the buffer that arg points to. */
-void openapi_protobuf_path(void *arg, const char *path, const struct json_object *item);
-void openapi_protobuf_definition(void *arg, const char *name, const struct json_object *schema);
-/* Appends the Document with the entries that the two functions wrote. */
-void openapi_protobuf_document(struct strbuf *b, const char *title, const char *version, const struct strbuf *paths,
-                               const struct strbuf *definitions);
+/* Appends one entry of Paths, or of Definitions. */
+void openapi_protobuf_path(struct strbuf *b, const char *path, const struct json_object *item);
+void openapi_protobuf_definition(struct strbuf *b, const char *name, const struct json_object *schema);
+/* The Document's other fields, and the beginnings of the two that len bytes of entries follow. */
+void openapi_protobuf_info(struct strbuf *b, const char *title, const char *version);
+void openapi_protobuf_begin_paths(struct strbuf *b, size_t len);
+void openapi_protobuf_begin_definitions(struct strbuf *b, size_t len);
