@@ -110,7 +110,7 @@ static struct object *object_build(const struct gather *g, const char *namespace
                 labels[i] = (struct label){put_span(&text, k), put_span(&text, peek_plain_string(v))};
         for (i = 0; i < g->nfields; i++)
                 fields[i] = put_span(&text, g->fields[i]);
-        o->nlabels = (uint16_t)g->nlabels;
+        o->nlabels = (uint32_t)g->nlabels;
         o->nfields = (uint16_t)g->nfields;
         o->labels = labels;
         o->fields = fields;

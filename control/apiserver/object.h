@@ -14,7 +14,8 @@
 
 struct object {
         atomic_uint refs;
-        uint16_t nlabels, nfields;
+        uint16_t nfields;
+        uint32_t nlabels;
         uint64_t revision, create_revision;
         struct blob *json;
         const char *key;       /* "namespace/name", or "name" for cluster-scoped ones: the order of lists */

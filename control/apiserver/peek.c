@@ -68,11 +68,13 @@ size_t peek_value(const char *p, const char *end)
 
 bool peek_next(struct span obj, size_t *at, struct span *ret_key, struct span *ret_value)
 {
-        const char *p = obj.p + (*at ? *at : 1), *end = obj.p + obj.len;
+        const char *p, *end;
         size_t n;
 
         if (!obj.p || obj.len < 2 || obj.p[0] != '{')
                 return false;
+        p = obj.p + (*at ? *at : 1);
+        end = obj.p + obj.len;
         if (p < end && *p == ',')
                 p++;
         if (p >= end || *p != '"')
