@@ -64,7 +64,7 @@ static bool wait_second(struct background *b)
         struct timespec until;
         bool stop;
 
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec++;
         pthread_mutex_lock(&b->lock);
         if (!b->stop)
@@ -95,11 +95,15 @@ static void *background_run(void *arg)
 int background_start(struct server *s, struct background **ret)
 {
         struct background *b = mem_new(struct background);
+        pthread_condattr_t attr;
 
         b->server = s;
         b->keeping = housekeeping_new(s);
         pthread_mutex_init(&b->lock, NULL);
-        pthread_cond_init(&b->cond, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the wall clock may be set back */
+        pthread_cond_init(&b->cond, &attr);
+        pthread_condattr_destroy(&attr);
         if (pthread_create(&b->thread, NULL, background_run, b)) {
                 housekeeping_free(b->keeping);
                 free(b);

@@ -20,6 +20,7 @@
 #define RING_MAX       16384
 #define RING_MAX_BYTES (32u << 20)
 #define RING_KEEP_NS   (300ull * 1000000000) /* a ring grows rather than drop what is younger */
+#define READ_BYTES_MAX (256u << 10)          /* one read ends behind the event that reaches it */
 
 struct ring_slot {
         struct cache_event event;
@@ -181,32 +182,70 @@ static struct cache *cache_by_key(struct cache_set *set, const char *key, struct
         return cache_find(set, ret->group, ret->plural);
 }
 
-static void cache_apply(struct cache *c, const struct store_key_parts *k, const struct store_event *e)
-{
-        struct cache_event ev = {.revision = e->revision, .deleted = !e->value};
-        char key[CACHE_KEY_MAX];
-        _cleanup_object_ struct object *o = NULL;
+/* A change on its way into its cache. */
+struct change {
+        const struct store_event *event;
+        struct store_key_parts parts;
+        struct cache *cache;   /* NULL: none of a resource, or applied already */
+        struct object *object; /* reference; NULL: deleted */
+};
 
-        if (e->value)
-                o = object_new(c->ops, k->namespace, k->name, e->revision, e->create_revision, e->value);
-        if (e->value && !o) {
-                log_error("an object in the store cannot be read and is left out", "key=%s revision=%llu", e->key,
-                          (unsigned long long)e->revision);
+/* The slow part, before anything is locked: makes the object. */
+static void change_prepare(struct cache_set *set, struct change *ch, const struct store_event *e, struct arena *a)
+{
+        *ch = (struct change){.event = e};
+        ch->cache = cache_by_key(set, e->key, a, &ch->parts);
+        if (!ch->cache || !e->value)
                 return;
-        }
-        if (!object_key(key, sizeof(key), k->namespace, k->name))
+        ch->object = object_new(ch->cache->ops, ch->parts.namespace, ch->parts.name, e->revision, e->create_revision,
+                                e->value);
+        if (ch->object)
                 return;
-        pthread_rwlock_wrlock(&c->lock);
-        if (o)
-                ev.old = objindex_put(&c->index, o);
-        else
+        log_error("an object in the store cannot be read and is left out", "key=%s revision=%llu", e->key,
+                  (unsigned long long)e->revision);
+        ch->cache = NULL;
+}
+
+static void apply_locked(struct cache *c, struct change *ch)
+{
+        struct cache_event ev = {.revision = ch->event->revision, .deleted = !ch->event->value};
+        char key[CACHE_KEY_MAX];
+
+        ch->cache = NULL;
+        if (ch->object) {
+                ev.old = objindex_put(&c->index, ch->object);
+                ev.new = TAKE_PTR(ch->object);
+        } else if (object_key(key, sizeof(key), ch->parts.namespace, ch->parts.name)) {
                 ev.old = objindex_remove(&c->index, key);
-        ev.new = o ? TAKE_PTR(o) : ev.old ? object_at_revision(c->ops, ev.old, e->revision) : NULL;
+                ev.new = ev.old ? object_at_revision(c->ops, ev.old, ev.revision) : NULL;
+        }
         if (ev.new) {
                 ring_push(c, &ev);
                 wake_watchers(c, &ev);
+        } else {
+                object_unref(ev.old);
         }
-        pthread_rwlock_unlock(&c->lock);
+}
+
+/* The changes of one transaction: those of one resource come into sight together, as they share a revision, and a list
+ * or a watch that knows of one of them would otherwise never hear of the next. */
+static void apply_transaction(struct cache_set *set, const struct store_event *events, size_t n, struct arena *a)
+{
+        struct change one, *ch = n == 1 ? &one : arena_array(a, struct change, n);
+
+        for (size_t i = 0; i < n; i++)
+                change_prepare(set, &ch[i], &events[i], a);
+        for (size_t i = 0; i < n; i++) {
+                struct cache *c = ch[i].cache;
+
+                if (!c)
+                        continue;
+                pthread_rwlock_wrlock(&c->lock);
+                for (size_t k = i; k < n; k++)
+                        if (ch[k].cache == c)
+                                apply_locked(c, &ch[k]);
+                pthread_rwlock_unlock(&c->lock);
+        }
 }
 
 static void on_store_events(void *userdata, const struct store_event *events, size_t n)
@@ -214,16 +253,14 @@ static void on_store_events(void *userdata, const struct store_event *events, si
         struct cache_set *set = userdata;
         struct arena a = ARENA_NULL;
 
-        for (size_t i = 0; i < n; i++) {
-                struct store_key_parts k;
-                struct cache *c = cache_by_key(set, events[i].key, &a, &k);
-
-                if (c)
-                        cache_apply(c, &k, &events[i]);
-                if (set->observer)
+        for (size_t from = 0, to; from < n; from = to) {
+                for (to = from + 1; to < n && events[to].revision == events[from].revision;)
+                        to++;
+                apply_transaction(set, events + from, to - from, &a);
+                for (size_t i = from; i < to && set->observer; i++)
                         set->observer(set->observer_data, events[i].key, events[i].value);
+                arena_deinit(&a);
         }
-        arena_deinit(&a);
         if (!n)
                 return;
         atomic_store(&set->applied, events[n - 1].revision);
@@ -297,6 +334,7 @@ int cache_set_open(struct store *store, cache_observer_fn observer, void *userda
                    struct err *reterr)
 {
         struct cache_set *set = calloc(1, sizeof(*set));
+        pthread_condattr_t attr;
         int r;
 
         if (!set || !(set->caches = calloc(schema_nresources, sizeof(*set->caches)))) {
@@ -307,7 +345,10 @@ int cache_set_open(struct store *store, cache_observer_fn observer, void *userda
         set->observer = observer;
         set->observer_data = userdata;
         pthread_mutex_init(&set->wait_lock, NULL);
-        pthread_cond_init(&set->wait_cond, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the wall clock may be set back */
+        pthread_cond_init(&set->wait_cond, &attr);
+        pthread_condattr_destroy(&attr);
         for (size_t i = 0; i < schema_nresources; i++) {
                 const struct schema_resource *res = &schema_resources[i];
 
@@ -404,7 +445,7 @@ int cache_wait(struct cache_set *set, uint64_t revision, unsigned timeout_ms)
 
         if (cache_revision(set) >= revision)
                 return 0;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += timeout_ms / 1000;
         until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
         if (until.tv_nsec >= 1000000000) {
@@ -460,10 +501,13 @@ static void list_locked(struct cache *c, const struct cache_filter *filter, cons
                         break;
                 if (!filter_match(filter, o))
                         continue;
-                if (limit && ret->n == limit)
+                if (limit && ret->n == limit) {
                         (*ret_more)++;
-                else
+                        if (filter->match)
+                                break; /* counting them all would cost as much as sending them */
+                } else {
                         object_list_take(ret, object_ref(o));
+                }
         }
         ret->revision = cache_revision(c->set);
         if (ret->revision < c->changed_revision)
@@ -538,13 +582,13 @@ int cache_watch_read(struct cache_watcher *w, struct cache_event *events, size_t
 {
         struct cache *c = w->cache;
         uint64_t applied = cache_revision(c->set);
-        size_t n = 0;
+        size_t n = 0, bytes = 0;
         int r = 0;
 
         pthread_rwlock_rdlock(&c->lock);
         if (w->position < c->tail)
                 r = CACHE_LOST;
-        while (!r && n < max && w->position < c->head) {
+        while (!r && n < max && bytes < READ_BYTES_MAX && w->position < c->head) {
                 const struct cache_event *e = &ring_at(c, w->position++)->event;
 
                 if (!event_concerns(&w->filter, e))
@@ -552,6 +596,7 @@ int cache_watch_read(struct cache_watcher *w, struct cache_event *events, size_t
                 events[n] = *e;
                 object_ref(events[n].old);
                 object_ref(events[n].new);
+                bytes += e->new->json->len;
                 n++;
         }
         if (!r && n == 0)

@@ -87,7 +87,8 @@ uint64_t cache_changed(struct cache *c);
 /* The present object, a reference of the caller's, or NULL. */
 struct object *cache_get(struct cache *c, const char *namespace, const char *name);
 /* The objects that pass the filter, after the key start_after (may be NULL), at most limit (0: all); *ret_more counts
- * what is left beyond. ret->revision is exact: nothing between it and the snapshot is missing. */
+ * what is left beyond; with a match function it only says whether anything is. ret->revision is exact: nothing between
+ * it and the snapshot is missing. */
 void cache_list(struct cache *c, const struct cache_filter *filter, const char *start_after, size_t limit,
                 struct object_list *ret, size_t *ret_more);
 
@@ -96,8 +97,9 @@ void cache_watch_now(struct cache *c, struct cache_watcher *w, struct object_lis
 /* Attaches a watcher that wants all changes after revision. Returns 0 or CACHE_LOST. */
 int cache_watch_after(struct cache *c, struct cache_watcher *w, uint64_t revision);
 /*
- * Reads up to max events (references are the caller's: cache_event_release). *ret_n 0 means: nothing new, w is idle and
- * will be woken; *ret_revision is then a revision up to which w has seen everything. Returns 0 or CACHE_LOST.
+ * Reads up to max events, fewer when they are large (references are the caller's: cache_event_release). *ret_n 0 means:
+ * nothing new, w is idle and will be woken; *ret_revision is then a revision up to which w has seen everything. Returns
+ * 0 or CACHE_LOST.
  */
 int cache_watch_read(struct cache_watcher *w, struct cache_event *events, size_t max, size_t *ret_n,
                      uint64_t *ret_revision);
