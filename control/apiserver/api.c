@@ -81,12 +81,19 @@ static uint16_t allowed_verbs(const struct api_request *req)
         return req->subresource ? req->sub->verbs : req->resource->verbs;
 }
 
+/* Verbs about one object need its name in the URL; a create has none, and only lists and watches are of all
+ * namespaces. */
 static int check_scope(struct api_request *req)
 {
-        if (req->namespace && !req->resource->namespaced)
+        bool create = str_eq(req->verb, "create"), many = str_eq(req->verb, "deletecollection");
+        bool all_namespaces = req->resource->namespaced && !req->namespace;
+
+        if ((req->namespace && !req->resource->namespaced) || (all_namespaces && req->name))
                 return api_fail_no_resource(req);
-        if (!req->namespace && req->resource->namespaced && (req->name || str_eq(req->verb, "create")))
-                return api_fail(req, 400, "an empty namespace may not be set when a resource name is provided");
+        if ((create && req->name && !req->subresource) || (all_namespaces && (create || many)))
+                return api_fail_method(req);
+        if ((str_eq(req->verb, "update") || str_eq(req->verb, "patch")) && !req->name)
+                return api_fail_method(req);
         return 0;
 }
 
@@ -253,19 +260,34 @@ static bool has_query_word(const char *query, const char *word)
         return strstr(query, word) != NULL;
 }
 
+/* It may have to wait until a revision has come, or read the store's history. */
+static bool names_revision(const char *query)
+{
+        const char *rv = strstr(query, "resourceVersion=");
+        bool watch = has_query_word(query, "watch=") && !has_query_word(query, "sendInitialEvents=");
+
+        if (has_query_word(query, "continue="))
+                return true;
+        return rv && !watch && rv[16] != '\0' && rv[16] != '&' && !(rv[16] == '0' && (!rv[17] || rv[17] == '&'));
+}
+
+/* Every object of a list in another form has to be parsed. */
+static bool is_stored_form(const struct http_request *req)
+{
+        const char *accept = http_header(req, "Accept");
+
+        return (!accept || !strstr(accept, "as=")) && !str_has_prefix(req->path, "/apis/events.k8s.io/") &&
+               !str_has_prefix(req->path, "/apis/autoscaling/v1/");
+}
+
 /* A read that touches memory only and sends bytes as they are. */
 static bool is_quick(const struct http_request *req)
 {
-        const char *accept;
-
-        if (strcmp(req->method, "GET") != 0)
+        if (strcmp(req->method, "GET") != 0 || names_revision(req->query))
                 return false;
         if (str_has_prefix(req->path, "/openapi") || has_query_word(req->query, "pretty"))
                 return false;
-        accept = http_header(req, "Accept");
-        if (has_query_word(req->query, "watch="))
-                return true;
-        return !accept || !strstr(accept, "as=");
+        return has_query_word(req->query, "watch=") || is_stored_form(req);
 }
 
 static enum http_where api_classify(void *userdata, const struct http_request *req)
@@ -274,7 +296,7 @@ static enum http_where api_classify(void *userdata, const struct http_request *r
         struct http_stats stats;
 
         if (is_quick(req))
-                return has_query_word(req->query, "continue=") ? HTTP_WORKER : HTTP_INLINE;
+                return HTTP_INLINE;
         http_server_stats(s->http, &stats);
         if (stats.workers_busy + stats.queue_len >= s->config.max_requests_inflight)
                 return HTTP_REFUSE;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 
 #include "apiserver/request.h"
 #include "apiserver/server.h"
 #include "apiserver/status.h"
 #include "base/str.h"
+
+#define FIELD_MANAGER_MAX 128 /* bytes (apimachinery/pkg/apis/meta/v1/validation) */
 
 /* ---- options ---- */
 
@@ -38,7 +41,7 @@ int api_query_i64(struct api_request *req, const char *name, int64_t otherwise, 
                 return 0;
         errno = 0;
         *ret = strtoll(v, &end, 10);
-        if (errno || *end || v[0] == ' ')
+        if (errno || *end || !(isdigit((unsigned char)v[0]) || v[0] == '-'))
                 return api_fail(req, 400, "the query parameter %s=%s is no integer", name, v);
         return 0;
 }
@@ -141,6 +144,20 @@ static int parse_dry_run(struct api_request *req)
         return 0;
 }
 
+static int check_field_manager(struct api_request *req)
+{
+        const char *m = api_query_get(req, "fieldManager");
+
+        if (m && strlen(m) > FIELD_MANAGER_MAX)
+                return api_fail(req, 422, "fieldManager: Too long: may not be more than %d bytes", FIELD_MANAGER_MAX);
+        for (const char *p = m; p && *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        return api_fail(req, 422,
+                                        "fieldManager: Invalid value: \"%s\": should only contain printable characters",
+                                        m);
+        return 0;
+}
+
 int api_options_parse(struct api_request *req)
 {
         int r = parse_accept(req);
@@ -149,8 +166,22 @@ int api_options_parse(struct api_request *req)
                 r = parse_field_validation(req);
         if (!r)
                 r = parse_dry_run(req);
+        if (!r)
+                r = check_field_manager(req);
         req->table_objects = api_query_get(req, "includeObject");
         return r;
+}
+
+/* A header may have any bytes, a stored object may not. */
+static char *printable(struct arena *a, const char *s, size_t n)
+{
+        char *out = arena_alloc(a, n + 1), *o = out;
+
+        for (size_t i = 0; i < n; i++)
+                if (s[i] >= ' ' && s[i] <= '~')
+                        *o++ = s[i];
+        *o = '\0';
+        return out;
 }
 
 const char *api_field_manager(const struct api_request *req)
@@ -160,9 +191,8 @@ const char *api_field_manager(const struct api_request *req)
         if (m && *m)
                 return m;
         agent = http_header(req->http, "User-Agent");
-        if (!agent || !*agent)
-                return "unknown";
-        return arena_strndup(req->arena, agent, MIN(strcspn(agent, "/"), (size_t)128));
+        agent = agent ? printable(req->arena, agent, MIN(strcspn(agent, "/"), (size_t)FIELD_MANAGER_MAX)) : "";
+        return *agent ? agent : "unknown";
 }
 
 const char *api_group_version(const struct api_request *req)

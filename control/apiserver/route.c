@@ -2,7 +2,9 @@
 /* URL -> what is asked for (apiserver/pkg/endpoints/request: RequestInfo). */
 #include <errno.h>
 
+#include "apiserver/codec/json_read.h"
 #include "apiserver/request.h"
+#include "base/str.h"
 
 #define SEGMENTS_MAX 32
 
@@ -20,7 +22,8 @@ static int hex(char c)
         return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decodes in the arena; NULL on a bad escape or an escaped NUL. */
+/* Percent-decodes in the arena; NULL on a bad escape, an escaped NUL, or what is no UTF-8: it would end up in answers
+ * and in stored objects, and make them unreadable. */
 static char *url_decode(struct arena *a, const char *s, size_t n, bool plus_is_blank)
 {
         char *out = arena_alloc(a, n + 1), *o = out;
@@ -39,7 +42,7 @@ static char *url_decode(struct arena *a, const char *s, size_t n, bool plus_is_b
                 }
         }
         *o = '\0';
-        return out;
+        return utf8_valid(out, (size_t)(o - out)) ? out : NULL;
 }
 
 static void split(struct arena *a, const char *path, struct segments *s)
@@ -107,7 +110,9 @@ static void route_resource(struct api_request *req, const struct segments *s, si
         req->resource = schema_resource_find(req->group, req->version, req->plural);
         if (req->resource && req->subresource)
                 req->sub = schema_subresource_find(req->resource, req->subresource);
-        req->verb = watch ? "watch" : method_verb(req);
+        req->verb = method_verb(req);
+        if (watch) /* the old form of a watch; nothing else can be done below it */
+                req->verb = str_eq(req->verb, "get") || str_eq(req->verb, "list") ? "watch" : "";
 }
 
 static const char *lower_method(struct api_request *req)

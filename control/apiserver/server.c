@@ -63,6 +63,11 @@ static int reader_each(void *userdata, const char *group, const char *plural, co
         return r;
 }
 
+struct kind_reader server_reader(struct server *s)
+{
+        return (struct kind_reader){s, reader_get, reader_namespace_state, reader_each};
+}
+
 static void observe(void *userdata, const char *key, const struct blob *value)
 {
         struct server *s = userdata;
@@ -173,7 +178,7 @@ int server_start(const struct server_config *config, struct server **ret, struct
         s->config = *config;
         s->start_mono_ns = clock_mono_ns();
         s->metrics = metrics_new();
-        s->reader = (struct kind_reader){s, reader_get, reader_namespace_state, reader_each};
+        s->reader = server_reader(s);
         r = server_open(s, reterr);
         if (r == STORE_FULL || r == INTERNAL_REFUSED) {
                 /* Reads work, and what is missing is made as soon as it can be. */

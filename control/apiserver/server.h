@@ -46,5 +46,7 @@ int server_start(const struct server_config *config, struct server **ret, struct
 /* Answers what is in progress, ends watches, closes the store. */
 void server_stop(struct server *s);
 
+/* What kinds may read of s: its caches. */
+struct kind_reader server_reader(struct server *s);
 /* The whole chain for one request: authenticate, authorize, route to its handler. */
 struct http_app server_app(struct server *s);
