@@ -82,7 +82,7 @@ struct json_object *status_object(const struct status *s)
                 json_set(o, "details", d);
         else
                 json_object_put(d);
-        if (s->code >= 400)
+        if (s->code != 200) /* that of a delete, which Kubernetes answers without */
                 json_set_i64(o, "code", s->code);
         return o;
 }
@@ -142,18 +142,29 @@ int api_fail_method(struct api_request *req)
         return api_fail(req, 405, "the server does not allow this method on the requested resource");
 }
 
-int api_fail_exists(struct api_request *req, const char *name)
+static int fail_exists(struct api_request *req, const char *name, const char *before, const char *after)
 {
         struct status s = {
                 .code = 409,
                 .reason = "AlreadyExists",
-                .message = arena_printf(req->arena, "%s \"%s\" already exists", qualified(req), name),
+                .message =
+                        arena_printf(req->arena, "%s%s \"%s\" already exists%s", before, qualified(req), name, after),
                 .name = name,
                 .group = req->group,
                 .kind = req->plural,
         };
 
         return api_fail_status(req, &s);
+}
+
+int api_fail_exists(struct api_request *req, const char *name, const char *more)
+{
+        return fail_exists(req, name, "", more);
+}
+
+int api_fail_exists_deleting(struct api_request *req, const char *name)
+{
+        return fail_exists(req, name, "object is being deleted: ", "");
 }
 
 int api_fail_conflict(struct api_request *req, const char *fmt, ...)

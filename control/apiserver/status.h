@@ -31,7 +31,9 @@ int api_fail(struct api_request *req, int code, const char *fmt, ...) _printf_(3
 int api_fail_not_found(struct api_request *req);   /* pods "x" not found */
 int api_fail_no_resource(struct api_request *req); /* the server could not find the requested resource */
 int api_fail_method(struct api_request *req);
-int api_fail_exists(struct api_request *req, const char *name);
+/* more is added to the message */
+int api_fail_exists(struct api_request *req, const char *name, const char *more);
+int api_fail_exists_deleting(struct api_request *req, const char *name); /* as above, but it is going */
 int api_fail_conflict(struct api_request *req, const char *fmt, ...) _printf_(2, 3);
 int api_fail_forbidden(struct api_request *req, const char *name, const char *fmt, ...) _printf_(3, 4);
 int api_fail_invalid(struct api_request *req, const char *name, const struct ferrs *errs);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apiserver/peek.h"
 #include "apiserver/rest/body.h"
 #include "apiserver/rest/create.h"
 #include "apiserver/rest/rest.h"
@@ -65,6 +66,21 @@ static int create_named(struct api_request *req, struct json_object *obj, bool a
         return r;
 }
 
+/* Somebody has the name; it may be one who is going (registry/generic/registry: Store.Create). */
+static int name_taken(struct api_request *req, const struct json_object *obj, bool generated)
+{
+        const char *name = json_at_str(obj, "metadata.name");
+        struct cache *c = cache_of(req->server->caches, req->resource);
+        _cleanup_object_ struct object *o = cache_get(c, req->resource->namespaced ? req->namespace : NULL, name);
+        struct span json = o ? (struct span){o->json->data, o->json->len} : SPAN_NULL;
+
+        if (generated)
+                return api_fail_exists(req, name, ", the server was not able to generate a unique name for the object");
+        if (peek_path(json, "metadata.deletionTimestamp").p)
+                return api_fail_exists_deleting(req, name);
+        return api_fail_exists(req, name, "");
+}
+
 int create_object(struct api_request *req, struct json_object *obj, bool applied, struct blob **ret)
 {
         _cleanup_json_ struct json_object *mine = obj;
@@ -79,13 +95,11 @@ int create_object(struct api_request *req, struct json_object *obj, bool applied
                 if (r)
                         return r;
                 r = create_named(req, generated ? json_copy(mine) : json_object_get(mine), applied, ret);
-                if (r != WRITE_RETRY || !generated)
+                if (r != WRITE_RETRY || !generated || i + 1 == GENERATED_NAME_TRIES)
                         break;
                 json_del(json_get(mine, "metadata"), "name");
         }
-        if (r == WRITE_RETRY)
-                return api_fail_exists(req, json_at_str(mine, "metadata.name"));
-        return r;
+        return r == WRITE_RETRY ? name_taken(req, mine, generated) : r;
 }
 
 int rest_create(struct api_request *req)

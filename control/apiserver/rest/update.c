@@ -73,11 +73,33 @@ static bool may_create(const struct api_request *req, const struct write *w)
         return w->ops->flags & KIND_CREATE_ON_UPDATE && !req->subresource;
 }
 
+static bool is_there(const struct write *w)
+{
+        _cleanup_object_ struct object *o = cache_get(w->cache, w->namespace, w->name);
+
+        return o != NULL;
+}
+
+/* PUT of what is not there. API_ANSWERED, or WRITE_RETRY when somebody else made it meanwhile: then it is an update. */
+static int create_instead(struct write *w, const struct json_object *obj)
+{
+        _cleanup_blob_ struct blob *made = NULL;
+        struct json_object *copy = json_copy(obj);
+        int r;
+
+        json_del(json_get(copy, "metadata"), "resourceVersion"); /* of an earlier one of that name */
+        r = create_object(w->req, copy, false, &made);
+        if (!r)
+                return rest_answer_object(w->req, 201, made);
+        if (w->req->res->status != 409 || !is_there(w))
+                return r;
+        api_answer_drop(w->req);
+        return WRITE_RETRY;
+}
+
 int rest_update(struct api_request *req)
 {
         _cleanup_json_ struct json_object *obj = NULL;
-        _cleanup_blob_ struct blob *made = NULL;
-        _cleanup_object_ struct object *now = NULL;
         struct write w;
         int r;
 
@@ -88,10 +110,10 @@ int rest_update(struct api_request *req)
                 return r;
         write_open(&w, req, req->namespace, req->name);
         w.manager = api_field_manager(req);
-        now = cache_get(w.cache, w.namespace, w.name);
-        if (!now && may_create(req, &w)) {
-                r = create_object(req, TAKE_PTR(obj), false, &made);
-                return r ? r : rest_answer_object(req, 201, made);
+        if (may_create(req, &w) && !is_there(&w)) {
+                r = create_instead(&w, obj);
+                if (r != WRITE_RETRY)
+                        return r;
         }
         r = update_object(&w, make_from_body, obj);
         if (!r)
