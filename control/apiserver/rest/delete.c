@@ -70,7 +70,7 @@ static const char *wanted_finalizer(const struct write *w, const struct delete_o
 
 static void set_finalizers(struct write *w, struct json_object *obj, const struct delete_options *o)
 {
-        const char *wanted = wanted_finalizer(w, o);
+        const char *wanted = is(w, "", "events") ? NULL : wanted_finalizer(w, o); /* nothing depends on an Event */
         struct json_object *meta = json_get(obj, "metadata"), *arr = json_object_new_array();
 
         json_array_foreach (json_get(meta, "finalizers"), i, f) {
@@ -89,6 +89,14 @@ static void set_finalizers(struct write *w, struct json_object *obj, const struc
 
 /* ---- grace ---- */
 
+/* A delete of what is ending already may only shorten that. */
+static bool is_ending(const struct write *w, const struct delete_options *o)
+{
+        int64_t had = json_at_i64(w->old_tree, "metadata.deletionGracePeriodSeconds", 0);
+
+        return had > 0 && !(o->has_grace && o->grace_seconds < had);
+}
+
 static int64_t pod_grace(const struct write *w, const struct delete_options *o)
 {
         const char *phase = json_at_str(w->old_tree, "status.phase");
@@ -100,7 +108,7 @@ static int64_t pod_grace(const struct write *w, const struct delete_options *o)
                 return 0;
         if (phase && (str_eq(phase, "Succeeded") || str_eq(phase, "Failed")))
                 return 0;
-        return grace < 0 ? 1 : grace;
+        return grace < 0 ? 1 : grace; /* as Kubernetes reads it */
 }
 
 static void stamp(struct json_object *meta, int64_t now_s, int64_t grace)
@@ -111,25 +119,21 @@ static void stamp(struct json_object *meta, int64_t now_s, int64_t grace)
         json_set_i64(meta, "deletionGracePeriodSeconds", grace);
 }
 
-/* Marks the object as being deleted. False when it is marked so already and nothing changes. */
-static bool mark(struct write *w, struct json_object *obj, int64_t grace)
+/* Marks the object as being deleted; one that is marked so already only if it is to go sooner. */
+static void mark(struct write *w, struct json_object *obj, int64_t grace)
 {
         struct json_object *meta = json_get(obj, "metadata");
         int64_t now_s = w->kctx.now_us / 1000000, had = json_get_i64(meta, "deletionGracePeriodSeconds", 0);
-        const char *when = json_get_str(meta, "deletionTimestamp");
+        bool first = !json_has(meta, "deletionTimestamp");
         struct timespec at;
 
-        if (!when) {
+        if (first) {
                 stamp(meta, now_s, grace);
-        } else if (grace < had && clock_parse(when, &at) == 0) {
-                /* A shorter grace counts from when the first delete came. */
-                stamp(meta, MAX(at.tv_sec - had, now_s - grace), grace);
-        } else {
-                return false;
+        } else if (grace < had && clock_parse(json_get_str(meta, "deletionTimestamp"), &at) == 0) {
+                stamp(meta, at.tv_sec - had, grace); /* counts from when the first delete came */
         }
-        if (w->ops->flags & KIND_GENERATION && !when)
+        if (w->ops->flags & KIND_GENERATION && first)
                 json_set_i64(meta, "generation", json_get_i64(meta, "generation", 0) + 1);
-        return true;
 }
 
 static void mark_namespace(struct write *w, struct json_object *obj)
@@ -149,6 +153,10 @@ static int delete_once(struct write *w, const struct delete_options *o)
         r = check_preconditions(w, o);
         if (r)
                 return r;
+        if (pod && is_ending(w, o)) {
+                w->result = blob_ref(w->old->json);
+                return 0;
+        }
         grace = pod ? pod_grace(w, o) : 0;
         obj = json_copy(w->old_tree);
         set_finalizers(w, obj, o);
