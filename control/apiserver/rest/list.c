@@ -15,8 +15,9 @@
 #include "apiserver/storekey.h"
 #include "base/str.h"
 
-#define WAIT_MS      3000
-#define LIST_OPTIONS "ListOptions.meta.k8s.io \"\" is invalid: "
+#define WAIT_MS           3000
+#define LIST_MORE_UNKNOWN SIZE_MAX
+#define LIST_OPTIONS      "ListOptions.meta.k8s.io \"\" is invalid: "
 
 /* ---- get ---- */
 
@@ -130,7 +131,9 @@ int list_version_parse(struct api_request *req, bool watch, struct list_version 
         if (!str_empty(rv)) {
                 ret->given = true;
                 if (str_parse_u64(rv, &ret->revision))
-                        return api_fail(req, 400, "Invalid value: \"%s\": resourceVersion is no number", rv);
+                        return api_fail(
+                                req, 400,
+                                "resourceVersion: Invalid value: \"%s\": it must be a number that the server gave", rv);
         }
         if (watch)
                 return 0;
@@ -183,26 +186,26 @@ struct history {
         struct object_selector *selector;
         struct object_list *list;
         struct arena arena;
-        size_t limit, more;
+        size_t limit;
 };
+
+#define HISTORY_MORE 1000 /* the page is full and there are more: not one of the store's own results */
 
 static int history_one(void *userdata, const char *key, struct blob *value, uint64_t mod_revision,
                        uint64_t create_revision)
 {
         struct history *h = userdata;
         struct store_key_parts k;
-        struct object *o;
+        _cleanup_object_ struct object *o = NULL;
 
-        if (store_key_parse(&h->arena, key, &k))
-                return 0;
-        o = object_new(h->ops, k.namespace, k.name, mod_revision, create_revision, value);
+        if (!store_key_parse(&h->arena, key, &k))
+                o = object_new(h->ops, k.namespace, k.name, mod_revision, create_revision, value);
+        arena_deinit(&h->arena);
         if (!o || !object_selector_match(h->selector, o))
-                object_unref(o);
-        else if (h->limit && h->list->n == h->limit) {
-                h->more++;
-                object_unref(o);
-        } else
-                object_list_take(h->list, o);
+                return 0;
+        if (h->limit && h->list->n == h->limit)
+                return HISTORY_MORE;
+        object_list_take(h->list, TAKE_PTR(o));
         return 0;
 }
 
@@ -223,6 +226,8 @@ static int expired(struct api_request *req, const struct page *p)
         return api_fail_status(req, &s);
 }
 
+/* How many are left behind the page is not counted here (*ret_more is 0 or LIST_MORE_UNKNOWN): each would have to be
+ * read. */
 static int list_history(struct api_request *req, struct object_selector *s, const struct page *p,
                         struct object_list *list, size_t *ret_more)
 {
@@ -240,9 +245,10 @@ static int list_history(struct api_request *req, struct object_selector *s, cons
                         arena_printf(req->arena, "%s%s",
                                      store_key_prefix(req->arena, stored->group, stored->plural, NULL), p->start_after);
         r = store_range(req->server->store, &range, history_one, &h, NULL, &err);
-        arena_deinit(&h.arena);
-        *ret_more = h.more;
+        *ret_more = r == HISTORY_MORE ? LIST_MORE_UNKNOWN : 0;
         list->revision = p->revision;
+        if (r == HISTORY_MORE)
+                return 0;
         if (r == STORE_COMPACTED)
                 return expired(req, p);
         if (r == STORE_FUTURE)
@@ -294,7 +300,7 @@ static int parse_page(struct api_request *req, struct page *ret)
                 return 0;
         if (cache_wait(req->server->caches, v.revision, WAIT_MS))
                 return too_new(req, v.revision);
-        if (v.match && str_eq(v.match, "Exact"))
+        if (v.match ? str_eq(v.match, "Exact") : ret->limit > 0) /* pages are of one revision */
                 ret->revision = v.revision;
         return 0;
 }
@@ -316,7 +322,7 @@ int rest_list(struct api_request *req)
         if (!r && more)
                 token = token_make(req->arena, list.revision, list.items[list.n - 1]->key);
         if (!r)
-                r = list_answer(req, &list, token, object_selector_is_all(&s) ? more : 0);
+                r = list_answer(req, &list, token, object_selector_is_all(&s) && more != LIST_MORE_UNKNOWN ? more : 0);
         else
                 object_list_deinit(&list);
         object_selector_deinit(&s);
