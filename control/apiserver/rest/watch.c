@@ -18,6 +18,7 @@
 
 #define READ_EVENTS   32
 #define BOOKMARK_NS   (60 * NS_PER_S)
+#define TIMEOUT_MAX_S (365 * 86400)
 #define TIMEOUT_MIN_S 1800 /* as kube-apiserver: a random time between this and twice it */
 
 struct watch {
@@ -26,6 +27,7 @@ struct watch {
         struct cache_watcher watcher;
         struct object_selector selector;
         char *namespace;
+        char *name; /* of the old form /watch/.../NAME: only this object */
         struct present present;
         struct object_list initial; /* still to be sent as ADDED, from initial_next */
         size_t initial_next;
@@ -33,9 +35,10 @@ struct watch {
         bool bookmarks;
         bool columns_sent; /* Table: only the first event carries the columns */
         bool ended;
-        uint64_t revision;                    /* everything up to it has been sent */
-        uint64_t bookmark_at_ns, deadline_ns; /* monotonic */
-        struct strbuf pending;                /* bytes that did not fit the last read */
+        uint64_t revision;               /* everything up to it has been sent */
+        uint64_t deadline_ns;            /* monotonic */
+        _Atomic uint64_t bookmark_at_ns; /* the timers' thread looks at it */
+        struct strbuf pending;           /* bytes that did not fit the last read */
         size_t pending_at;
 };
 
@@ -216,6 +219,7 @@ static void watch_free(struct watch *w)
         object_selector_deinit(&w->selector);
         strbuf_deinit(&w->pending);
         free(w->namespace);
+        free(w->name);
         free(w);
 }
 
@@ -299,14 +303,23 @@ static int attach(struct api_request *req, struct watch *w, const struct watch_o
 static void set_times(struct watch *w, const struct watch_options *o)
 {
         uint64_t now = clock_mono_ns();
+        uint64_t bookmark;
         uint64_t timeout_s = o->timeout_s > 0 ? (uint64_t)o->timeout_s : TIMEOUT_MIN_S + random_below(TIMEOUT_MIN_S);
 
         w->bookmarks = o->bookmarks;
         /* Spread over time, so that thousands of watchers do not get theirs in one second. */
-        w->bookmark_at_ns = now + BOOKMARK_NS - random_below(BOOKMARK_NS / 4);
-        w->deadline_ns = now + timeout_s * NS_PER_S;
+        bookmark = now + BOOKMARK_NS - random_below(BOOKMARK_NS / 4);
+        w->deadline_ns = now + MIN(timeout_s, (uint64_t)TIMEOUT_MAX_S) * NS_PER_S;
         if (o->bookmarks && timeout_s > 3) /* one shortly before the end, so that the client can go on from there */
-                w->bookmark_at_ns = MIN(w->bookmark_at_ns, w->deadline_ns - 2 * NS_PER_S);
+                bookmark = MIN(bookmark, w->deadline_ns - 2 * NS_PER_S);
+        w->bookmark_at_ns = bookmark;
+}
+
+static bool watch_match(const void *userdata, const struct object *o)
+{
+        const struct watch *w = userdata;
+
+        return (!w->name || str_eq(w->name, o->name)) && object_selector_match(&w->selector, o);
 }
 
 int rest_watch(struct api_request *req)
@@ -322,11 +335,12 @@ int rest_watch(struct api_request *req)
         w->source = (struct http_source){watch_start, watch_read, watch_close};
         w->present = present_of(req);
         w->namespace = mem_strdup(req->namespace);
+        w->name = mem_strdup(req->name);
         w->watcher.wake = watch_wake;
         set_times(w, &o);
         r = object_selector_parse(req, &w->selector);
         w->watcher.filter = (struct cache_filter){
-                w->namespace, object_selector_is_all(&w->selector) ? NULL : object_selector_match, &w->selector};
+                w->namespace, w->name || !object_selector_is_all(&w->selector) ? watch_match : NULL, w};
         if (!r)
                 r = attach(req, w, &o);
         if (r) {
