@@ -38,11 +38,13 @@ void housekeeping_free(struct housekeeping *h)
 
 /* ---- compaction ---- */
 
+/* However long history is kept, there are enough marks: when they are full, every other one goes. */
 static void add_mark(struct housekeeping *h, uint64_t now_ms, uint64_t revision)
 {
         if (h->nmarks == MARKS_MAX) {
-                memmove(h->marks, h->marks + 1, (MARKS_MAX - 1) * sizeof(*h->marks));
-                h->nmarks--;
+                for (size_t i = 0; i < MARKS_MAX / 2; i++)
+                        h->marks[i] = h->marks[2 * i];
+                h->nmarks = MARKS_MAX / 2;
         }
         h->marks[h->nmarks++] = (struct mark){now_ms, revision};
 }
@@ -113,7 +115,7 @@ void housekeeping_expire_events(struct housekeeping *h)
         int64_t before = clock_wall_s() - h->server->config.event_ttl_seconds;
 
         cache_list(cache_find(h->server->caches, "", "events"), &all, NULL, 0, &list, NULL);
-        for (size_t i = 0; i < list.n; i++)
+        for (size_t i = 0; i < list.n && !h->server->stopping; i++)
                 if (event_time(list.items[i]) < before)
                         expire_one(h->server, list.items[i]);
         object_list_deinit(&list);
@@ -176,9 +178,9 @@ static void apply_fix(struct server *s, struct arena *a, const struct repair_fix
         if (t.n)
                 r = store_txn(s->store, &(struct store_txn){t.ops, t.n}, &res, NULL);
         txn_deinit(&t);
-        if (r != STORE_CONFLICT)
-                log_warn("a service allocation was repaired", "service=%s/%s reason=%s message=%s", f->namespace,
-                         f->name, f->reason, f->message);
+        if (!r)
+                log_warn(f->key ? "a service allocation was repaired" : "a service allocation is wrong",
+                         "service=%s/%s reason=%s message=%s", f->namespace, f->name, f->reason, f->message);
         if (f->event)
                 own_event(s, f->namespace, f->name, f->reason, f->message);
 }
@@ -213,7 +215,7 @@ void housekeeping_repair(struct housekeeping *h)
         list_all(s, "", "services", &services);
         list_all(s, "networking.k8s.io", "ipaddresses", &ips);
         if (!store_range(s->store, &range, add_port, &ports, NULL, NULL)) {
-                struct screen_input screen = {&services, &ips, ports.items, ports.n};
+                struct screen_input screen = {s->alloc, &services, &ips, ports.items, ports.n};
 
                 if (alloc_needs_repair(&screen))
                         repair_now(s, &a, &screen);

@@ -9,8 +9,8 @@
 #define OWNER_MAX 600
 
 struct screen {
-        struct hashmap ips; /* address -> IPAddress object */
-        size_t ips_used;
+        struct alloc *alloc;
+        struct hashmap ips;               /* address -> IPAddress object that no Service has claimed yet */
         const struct repair_port **ports; /* by number */
         size_t ports_used;
 };
@@ -27,18 +27,25 @@ static bool is_text(struct span value, const char *text)
         return s.p && s.len == strlen(text) && memcmp(s.p, text, s.len) == 0;
 }
 
-/* The address' record says that it is this Service's. */
+static bool is_labelled(const struct object *ip, const struct ipaddr *addr)
+{
+        struct span labels = peek_path(json_of(ip), "metadata.labels");
+
+        return is_text(peek_member(labels, "ipaddress.kubernetes.io/managed-by"), "ipallocator.k8s.io") &&
+               is_text(peek_member(labels, "ipaddress.kubernetes.io/ip-family"), ipaddr_family(addr));
+}
+
+/* The address' record says that it is this Service's, and it was not looked up before. */
 static bool ip_is_recorded(struct screen *sc, const struct object *svc, struct span ip)
 {
-        const struct object *o = hashmap_get_n(&sc->ips, ip.p, ip.len);
+        const struct object *o = hashmap_del_n(&sc->ips, ip.p, ip.len);
         struct span ref = o ? peek_path(json_of(o), "spec.parentRef") : SPAN_NULL;
+        struct ipaddr addr;
 
-        if (!ref.p || !is_text(peek_member(ref, "name"), svc->name) ||
-            !is_text(peek_member(ref, "namespace"), svc->namespace) ||
-            !is_text(peek_member(ref, "resource"), "services"))
-                return false;
-        sc->ips_used++;
-        return true;
+        return ref.p && is_text(peek_member(ref, "name"), svc->name) &&
+               is_text(peek_member(ref, "namespace"), svc->namespace) &&
+               is_text(peek_member(ref, "resource"), "services") && !peek_member(ref, "group").p &&
+               ipaddr_parse(o->name, &addr) == 0 && is_labelled(o, &addr) && alloc_ip_in_range(sc->alloc, &addr);
 }
 
 static bool ips_are_recorded(struct screen *sc, const struct object *svc, struct span spec)
@@ -105,7 +112,7 @@ static bool is_fine(struct screen *sc, const struct object *svc)
 
 bool alloc_needs_repair(const struct screen_input *in)
 {
-        struct screen sc = {.ports = calloc(UINT16_MAX + 1, sizeof(*sc.ports))};
+        struct screen sc = {.alloc = in->alloc, .ports = calloc(UINT16_MAX + 1, sizeof(*sc.ports))};
         bool fine = sc.ports != NULL;
 
         hashmap_init(&sc.ips, HASHMAP_STR);
@@ -115,7 +122,7 @@ bool alloc_needs_repair(const struct screen_input *in)
                 sc.ports[in->ports[i].port] = &in->ports[i];
         for (size_t i = 0; fine && i < in->services->n; i++)
                 fine = is_fine(&sc, in->services->items[i]);
-        fine = fine && sc.ips_used == in->ips->n && sc.ports_used == in->nports;
+        fine = fine && sc.ips.count == 0 && sc.ports_used == in->nports;
         hashmap_deinit(&sc.ips);
         free(sc.ports);
         return !fine;

@@ -10,11 +10,13 @@
 #include "apiserver/cache.h"
 
 struct screen_input {
+        struct alloc *alloc; /* for the ranges only */
         const struct object_list *services;
         const struct object_list *ips; /* IPAddress objects */
         const struct repair_port *ports;
         size_t nports;
 };
 
-/* False when every address and port of every Service has its record, and every record its Service. */
+/* False when alloc_repair has nothing to do or to tell: every address and port of every Service has its record, and
+ * every record its Service. */
 bool alloc_needs_repair(const struct screen_input *in);
