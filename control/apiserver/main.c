@@ -174,6 +174,7 @@ static int serve(struct flags *f)
         sigaddset(&signals, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of the write, not an end */
         signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a reason to die */
         if (mkdir(f->server.data_dir, 0700) && errno != EEXIST)
                 die(1, "%s cannot be made: %s", f->server.data_dir, strerror(errno));
