@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
+#include <string.h>
 
 #include "apiserver/alloc/ipaddr.h"
 #include "apiserver/flags.h"
@@ -171,6 +172,41 @@ static void set_flag(struct flags *f, const struct flag *flag, const char *value
         }
 }
 
+static void check_service_ranges(const char *ranges)
+{
+        struct ipcidr found[2];
+        const char *rest = ranges;
+        struct str_span word;
+        size_t n = 0;
+
+        while (str_split(&rest, ',', &word)) {
+                char text[64];
+
+                if (n == 2 || word.n >= sizeof(text))
+                        die(2, "--service-cluster-ip-range %s: give one range, or one for each IP family", ranges);
+                memcpy(text, word.s, word.n);
+                text[word.n] = '\0';
+                if (ipcidr_parse(text, &found[n++]))
+                        die(2, "--service-cluster-ip-range %s: %s is no prefix like 10.96.0.0/16", ranges, text);
+        }
+        if (n == 2 && found[0].addr.len == found[1].addr.len)
+                die(2, "--service-cluster-ip-range %s: two ranges must be of different IP families", ranges);
+}
+
+static void check_node_ports(const char *range)
+{
+        const char *dash = strchr(range, '-');
+        char first[8];
+        uint16_t low = 0, high = 0;
+
+        if (!dash || (size_t)(dash - range) >= sizeof(first))
+                die(2, "--service-node-port-range %s: use FIRST-LAST, such as 30000-32767", range);
+        memcpy(first, range, (size_t)(dash - range));
+        first[dash - range] = '\0';
+        if (str_parse_u16(first, &low) || str_parse_u16(dash + 1, &high) || !low || low > high)
+                die(2, "--service-node-port-range %s: use two ports, the lower one first", range);
+}
+
 static void check(const struct server_config *c)
 {
         struct ipaddr ip;
@@ -179,6 +215,8 @@ static void check(const struct server_config *c)
                 die(2, "--data-dir DIR is required: the folder where the cluster's state is kept; see --help");
         if (ipaddr_parse(c->bind_address, &ip))
                 die(2, "--bind-address %s: use an IP address", c->bind_address);
+        check_service_ranges(c->service_cidr);
+        check_node_ports(c->node_port_range);
         if (c->advertise_address && ipaddr_parse(c->advertise_address, &ip))
                 die(2, "--advertise-address %s: use an IP address", c->advertise_address);
         if (!c->cert_file != !c->key_file || !c->cert_file != !c->client_ca_file)

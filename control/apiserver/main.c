@@ -211,6 +211,8 @@ static int snapshot(int argc, char **argv)
                 snprintf(path, sizeof(path), "%s/store.db", argv[3]);
                 r = store_sqlite_snapshot_save(path, argv[4], &err);
         } else if (strcmp(argv[2], "restore") == 0) {
+                if (mkdir(argv[4], 0700) && errno != EEXIST)
+                        die(1, "%s: cannot make the folder: %s", argv[4], strerror(errno));
                 snprintf(path, sizeof(path), "%s/store.db", argv[4]);
                 r = store_sqlite_snapshot_restore(argv[3], path, force, &err);
         } else {

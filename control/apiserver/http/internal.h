@@ -44,6 +44,9 @@ enum conn_state {
         CONN_LINGER, /* all is said; until the client has read it and closes (RFC 9112, 9.6) */
 };
 
+/* How long a server that ends waits for a client to close what has been answered whole. */
+#define LINGER_STOP_MS 300
+
 enum timer_kind {
         TIMER_HANDSHAKE,
         TIMER_IDLE,

@@ -88,6 +88,8 @@ void http_loop_timer(struct conn *c, enum timer_kind kind)
         if (kind >= TIMER_KINDS)
                 return;
         c->deadline_ms = l->now_ms + l->server->timeouts[kind];
+        if (l->draining && kind == TIMER_LINGER)
+                c->deadline_ms = l->now_ms + LINGER_STOP_MS;
         list_append(&l->timers[kind], &c->timer);
 }
 
