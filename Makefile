@@ -2,8 +2,9 @@
 #
 # `make help` lists the targets. Everything that is built goes to $(O), by default build/.
 #
-# Variables: SAN=1 (ASan + UBSan, in build/san), CC, CFLAGS, LDFLAGS, O (build folder), V=1 (show commands),
-#            DESTDIR and PREFIX (install), KEEP=1 (demo), FUZZ=name and TIME=seconds (fuzz)
+# Variables: SAN=1 (ASan + UBSan, in build/san), SAN=thread (TSan, in build/tsan), CC, CFLAGS, LDFLAGS,
+#            O (build folder), V=1 (show commands), DESTDIR and PREFIX (install), KEEP=1 (demo),
+#            FUZZ=name and TIME=seconds (fuzz)
 
 O       ?= build
 PYTHON  ?= /usr/bin/python3
@@ -16,7 +17,10 @@ endif
 
 VERSION := 0.1.0
 
-ifdef SAN
+ifeq ($(SAN),thread)
+override O := $(O)/tsan
+SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else ifdef SAN
 override O := $(O)/san
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif

@@ -92,6 +92,13 @@ static int prepare_pki(struct flags *f, uint16_t port, struct err *reterr)
         return r;
 }
 
+static void forget_pki(struct server_config *c)
+{
+        free((char *)TAKE_PTR(c->cert_file));
+        free((char *)TAKE_PTR(c->key_file));
+        free((char *)TAKE_PTR(c->client_ca_file));
+}
+
 /* A free port, so that kubeconfigs can name it before the server listens. */
 static uint16_t free_port(const char *address)
 {
@@ -195,6 +202,8 @@ static int serve(struct flags *f)
         wait_for_end(s, &signals);
         notify("STOPPING=1");
         server_stop(s);
+        if (own_pki)
+                forget_pki(&f->server);
         return 0;
 }
 

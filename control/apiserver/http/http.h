@@ -143,6 +143,7 @@ struct http_config {
 
 struct http_server;
 
+/* *ret is set before the first request is served (the application may use it in its callbacks), and NULL on failure. */
 int http_server_new(const struct http_config *config, const struct http_app *app, struct http_server **ret,
                     struct err *reterr);
 uint16_t http_server_port(const struct http_server *s);

@@ -83,7 +83,6 @@ static int listen_on(struct http_server *s, struct err *reterr)
 /* Threads without signals: those are for who called. */
 static int start_loops(struct http_server *s, struct err *reterr)
 {
-        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
         sigset_t all, old;
         int r;
 
@@ -92,14 +91,21 @@ static int start_loops(struct http_server *s, struct err *reterr)
                 if (r < 0)
                         return err_set(reterr, r, "event loop: %s", strerror(-r));
         }
-        if (epoll_ctl(s->loops[0].epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) < 0)
-                return err_set(reterr, -errno, "event loop: %m");
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
         for (r = 0; s->nthreads < s->nloops && !r; s->nthreads += !r)
                 r = pthread_create(&s->loops[s->nthreads].thread, NULL, http_loop_run, &s->loops[s->nthreads]);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         return r ? err_set(reterr, -r, "starting a thread: %s", strerror(r)) : 0;
+}
+
+static int start_accepting(struct http_server *s, struct err *reterr)
+{
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
+
+        if (epoll_ctl(s->loops[0].epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) < 0)
+                return err_set(reterr, -errno, "event loop: %m");
+        return 0;
 }
 
 static int server_init(struct http_server *s, struct err *reterr)
@@ -143,11 +149,15 @@ int http_server_new(const struct http_config *config, const struct http_app *app
         s->client_ca_file = mem_strdup(config->client_ca_file);
         set_defaults(s);
         r = server_init(s, reterr);
+        if (!r) {
+                *ret = s; /* before the first request: the application may ask for the statistics in it */
+                r = start_accepting(s, reterr);
+        }
         if (r < 0) {
+                *ret = NULL;
                 http_server_stop(s, 0);
                 return r;
         }
-        *ret = s;
         return 0;
 }
 
