@@ -17,7 +17,7 @@ import apiserver  # noqa: E402
 
 SERVICES = "/api/v1/namespaces/default/services"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-OBJECTS = 10000
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 ENDPOINTS = 10
 
 
@@ -44,6 +44,11 @@ def endpoint_slice():
             "endpoints": [endpoint(i) for i in range(ENDPOINTS)]}
 
 
+def configmap():
+    return {"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "cm-{n}", "namespace": "default", "labels": {"load-sent": "{now}"}}, "data": {"a": "b"}}
+
+
 def say(name, value):
     print(f"{name}={value:.6g}", flush=True)
 
@@ -55,7 +60,7 @@ class Bench:
         self.bodies = {}
         server.context()  # writes the client's certificate and key beside the data
         self.cert, self.key = (os.path.join(server.tmp, f"client-{name}.pem") for name in ("certificate", "key"))
-        for name, body in (("service", service()), ("slice", endpoint_slice())):
+        for name, body in (("service", service()), ("slice", endpoint_slice()), ("configmap", configmap())):
             self.bodies[name] = os.path.join(server.tmp, name + ".json")
             with open(self.bodies[name], "w", encoding="utf-8") as file:
                 json.dump(body, file)
@@ -104,14 +109,21 @@ def reads(bench):
     say("list_500_slices_ms", result["p50_us"] / 1000)
 
 
+def watch(bench, name, kind, path, *load):
+    """From the moment before a create is sent to its event's arrival, over all watchers and events."""
+    result = bench.load("--watch", path + "?watch=true&resourceVersion=" + bench.revision(), "--method", "POST", "--path",
+                        path, "--body", bench.bodies[kind], "--first", bench.next, *load)
+    bench.next += result["requests"]
+    say(f"{name}_p50_ms", result["watch_p50_us"] / 1000)
+    say(f"{name}_p99_ms", result["watch_p99_us"] / 1000)
+
+
 def watches(bench):
-    for watchers, events, rate in ((1, 500, 200), (100, 200, 50), (1000, 60, 10)):
-        result = bench.load("--watchers", watchers, "--watch", SLICES + "?watch=true&resourceVersion=" + bench.revision(),
-                            "--rate", rate, "--count", events, "--method", "POST", "--path", SLICES, "--body",
-                            bench.bodies["slice"], "--first", bench.next)
-        bench.next += events
-        say(f"watch_{watchers}_p50_ms", result["watch_p50_us"] / 1000)
-        say(f"watch_{watchers}_p99_ms", result["watch_p99_us"] / 1000)
+    watch(bench, "watch_1", "slice", SLICES, "--watchers", 1, "--count", 1000)
+    watch(bench, "watch_1_at_200_per_s", "slice", SLICES, "--watchers", 1, "--count", 500, "--rate", 200)
+    watch(bench, "watch_100", "slice", SLICES, "--watchers", 100, "--count", 200, "--rate", 50)
+    watch(bench, "watch_1000", "slice", SLICES, "--watchers", 1000, "--count", 60, "--rate", 10)
+    watch(bench, "watch_1000_small", "configmap", CONFIGMAPS, "--watchers", 1000, "--count", 60, "--rate", 10)
 
 
 def idle_watchers(bench):
