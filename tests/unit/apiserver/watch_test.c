@@ -31,7 +31,9 @@ static int teardown(void **state _unused_)
 
 static void request(int status, const char *method, const char *url, const char *body)
 {
-        _cleanup_reply_ struct api_reply r = apifix_do(&fix, status, method, url, body);
+        struct api_reply r = apifix_do(&fix, status, method, url, body);
+
+        apifix_reply_deinit(&r);
 }
 
 static void make(const char *name)

@@ -40,7 +40,9 @@ static void expect(int status, const char *method, const char *url, const char *
 
 static void request(int status, const char *method, const char *url, const char *body)
 {
-        _cleanup_reply_ struct api_reply r = apifix_do(&fix, status, method, url, body);
+        struct api_reply r = apifix_do(&fix, status, method, url, body);
+
+        apifix_reply_deinit(&r);
 }
 
 static uint64_t revision(void)
