@@ -413,16 +413,35 @@ static void put_pair(unsigned i)
         assert_int_equal(store_txn(fix.store, &(struct store_txn){ops, 3}, NULL, NULL), 0);
 }
 
+static unsigned looks;
+
+/* Called with the lock of Services, between the changes of one transaction. */
+static void look_at_pods(struct cache_watcher *w _unused_)
+{
+        list_is_complete(&fix, NULL);
+        looks++;
+}
+
 static void a_transaction_comes_into_sight_whole(void **state _unused_)
 {
+        struct watcher between = {.w = {.wake = look_at_pods}};
+
+        looks = 0;
         fix.observer = list_is_complete;
-        fakestore_hold(fix.store);
-        for (unsigned i = 0; i < 5; i++)
+        cache_watch_now(cache_find(fix.set, "", "services"), &between.w, NULL);
+        for (unsigned i = 0; i < 5; i++) {
+                read_all(&between, NULL); /* idle again */
+                put_pair(i);
+        }
+        assert_int_equal(looks, 5);
+        fakestore_hold(fix.store); /* several in one batch */
+        for (unsigned i = 5; i < 10; i++)
                 put_pair(i);
         fakestore_release(fix.store);
         fix.observer = NULL;
-        assert_int_equal(fix.observed, 15);
-        assert_int_equal(cache_objects(fix.pods), 10);
+        assert_int_equal(fix.observed, 30);
+        assert_int_equal(cache_objects(fix.pods), 20);
+        cache_watch_detach(&between.w);
 }
 
 static void waiting_ends_with_the_revision_or_the_time(void **state _unused_)
