@@ -213,6 +213,8 @@ static void run_chain(struct api_request *req)
         }
         r = authenticate(req);
         if (!r)
+                r = impersonate(req);
+        if (!r)
                 r = refine_verb(req);
         if (!r)
                 r = check_rights(req);

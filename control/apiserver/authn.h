@@ -7,4 +7,7 @@
 /* Fills req->user. Without a certificate it is system:anonymous in system:unauthenticated. Returns 0 or API_ANSWERED
  * (401: a certificate or a token that is not accepted). */
 int authenticate(struct api_request *req);
+/* Takes on the user and groups that Impersonate-User and Impersonate-Group name, where the user may: req->user is then
+ * that one. Returns 0 or API_ANSWERED (403). */
+int impersonate(struct api_request *req);
 bool user_in_group(const struct user_info *u, const char *group);

@@ -76,11 +76,8 @@ void patch_close(struct patch_request *p)
 
 int patch_fail(struct patch_request *p, int outcome, const struct err *err)
 {
-        struct status s = {.code = outcome,
-                           .message = err->msg,
-                           .name = p->req->name,
-                           .group = p->req->group,
-                           .kind = p->req->plural};
+        /* Naming no object, as Kubernetes does: kubectl would print the name in the place of the message. */
+        struct status s = {.code = outcome, .message = err->msg};
 
         if (outcome < 0)
                 return api_fail(p->req, 500, "the patch cannot be applied: %s", err->msg);
