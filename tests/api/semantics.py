@@ -533,6 +533,25 @@ def reviews(c):
     tap.is_((what.status, what.json()["status"]["resourceRules"][-1]["verbs"]), (201, ["*"]), "SelfSubjectRulesReview")
 
 
+def impersonation(c):
+    def as_(user, *groups):
+        path, names = "/apis/authentication.k8s.io/v1/selfsubjectreviews", {"Impersonate-User": user}
+        if groups:
+            names["Impersonate-Group"] = groups[0]
+        return c.request("POST", path, {}, headers=names)
+
+    who = as_("jane", "devs").json().get("status", {}).get("userInfo")
+    tap.is_(who, {"username": "jane", "groups": ["devs", "system:authenticated"]}, "impersonation: user and group")
+    who = as_("system:serviceaccount:team:bot").json().get("status", {}).get("userInfo", {})
+    tap.is_(who.get("groups"), ["system:serviceaccounts", "system:serviceaccounts:team", "system:authenticated"],
+            "impersonation: a service account's groups")
+    is_status(c.request("GET", "/api/v1/nodes", headers={"Impersonate-User": "jane"}), 403, "Forbidden",
+              '^nodes is forbidden: User "jane" cannot list resource "nodes" in API group "" at the cluster scope$',
+              "impersonation: with that user's rights")
+    is_status(c.request("GET", "/api/v1/nodes", headers={"Impersonate-Group": "system:masters"}), 400, "BadRequest",
+              "without Impersonate-User", "impersonation: a group without a user")
+
+
 def certificates(c):
     key = subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
                           "/dev/null", "-subj", "/O=dev/CN=jane"], capture_output=True, check=True).stdout
@@ -629,7 +648,7 @@ def main():
     with apiserver.Server() as server:
         c = Client(server)
         for story in (identity, generation, deletion, dry_run, field_validation, rules, forms, selectors, list_versions,
-                      pods_subresources, namespaces, scale, events, reviews, certificates, managed_fields, addresses):
+                      pods_subresources, namespaces, scale, events, reviews, impersonation, certificates, managed_fields, addresses):
             run_story(story, c)
         run_story(racing, server, c)
         run_story(paging, server, c)
