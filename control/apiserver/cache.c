@@ -19,6 +19,7 @@
 #define RING_MIN       256
 #define RING_MAX       16384
 #define RING_MAX_BYTES (32u << 20)
+#define FORGET_STEP    256                   /* events that are dropped under one lock */
 #define RING_KEEP_NS   (300ull * 1000000000) /* a ring grows rather than drop what is younger */
 #define READ_BYTES_MAX (256u << 10)          /* one read ends behind the event that reaches it */
 
@@ -150,6 +151,25 @@ static void ring_push(struct cache *c, struct cache_event *e)
         while (c->ring_bytes > RING_MAX_BYTES && c->head - c->tail > 1)
                 ring_drop_oldest(c);
         c->changed_revision = e->revision;
+}
+
+void cache_forget_old(struct cache_set *set, uint64_t age_ns)
+{
+        uint64_t now = clock_mono_ns();
+
+        for (size_t i = 0; i < set->ncaches; i++) {
+                struct cache *c = &set->caches[i];
+
+                for (size_t n = FORGET_STEP; n == FORGET_STEP;) {
+                        pthread_rwlock_wrlock(&c->lock);
+                        for (n = 0; n < FORGET_STEP && c->tail < c->head; n++) {
+                                if (now - ring_at(c, c->tail)->time_ns <= age_ns)
+                                        break;
+                                ring_drop_oldest(c);
+                        }
+                        pthread_rwlock_unlock(&c->lock);
+                }
+        }
 }
 
 /* ---- applying changes ---- */

@@ -84,6 +84,10 @@ int cache_wait(struct cache_set *set, uint64_t revision, unsigned timeout_ms);
 /* The revision of this resource's latest change. */
 uint64_t cache_changed(struct cache *c);
 
+/* Drops changes older than that from memory: a resource that had a storm and is quiet now gives it back. Watchers that
+ * have not read them are lost. */
+void cache_forget_old(struct cache_set *set, uint64_t age_ns);
+
 /* The present object, a reference of the caller's, or NULL. */
 struct object *cache_get(struct cache *c, const char *namespace, const char *name);
 /* The objects that pass the filter, after the key start_after (may be NULL), at most limit (0: all); *ret_more counts

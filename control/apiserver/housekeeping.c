@@ -63,6 +63,8 @@ void housekeeping_compact(struct housekeeping *h)
         memmove(h->marks, h->marks + old, (h->nmarks - old) * sizeof(*h->marks));
         h->nmarks -= old;
         add_mark(h, now_ms, cache_revision(h->server->caches));
+        cache_forget_old(h->server->caches, keep_ms * NS_PER_MS);
+        mem_trim();
         if (to && store_compact(h->server->store, to, &err) < 0)
                 log_limited(LOG_LEVEL_WARN, 60000, "compaction failed and will be tried again",
                             "revision=%llu error=%s", (unsigned long long)to, err.msg);

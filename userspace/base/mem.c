@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,4 +61,15 @@ char *mem_printf(const char *fmt, ...)
         n = vasprintf(&p, fmt, ap);
         va_end(ap);
         return or_die(n < 0 ? NULL : p, 0);
+}
+
+/* Of mimalloc, where the program is linked with it. */
+extern void mi_collect(bool force) __attribute__((weak));
+
+void mem_trim(void)
+{
+        if (mi_collect)
+                mi_collect(true);
+        else
+                malloc_trim(0);
 }

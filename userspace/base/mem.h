@@ -13,6 +13,8 @@ void *mem_realloc(void *p, size_t n, size_t size);
 char *mem_strdup(const char *s); /* NULL gives NULL */
 char *mem_strndup(const char *s, size_t n);
 char *mem_printf(const char *fmt, ...) _printf_(1, 2);
+/* Gives free memory back to the system: of the calling thread, and of threads that have ended. Takes milliseconds. */
+void mem_trim(void);
 
 #define mem_new(type)      ((type *)mem_zalloc(sizeof(type)))
 #define mem_array(type, n) ((type *)mem_realloc(NULL, (n), sizeof(type)))

@@ -138,6 +138,7 @@ struct http_config {
         unsigned head_timeout_ms;  /* for the handshake, and from a request's first byte to the end of its head (408) */
         unsigned body_timeout_ms;  /* for the whole body */
         unsigned idle_timeout_ms;  /* between requests */
+        unsigned worker_idle_ms;   /* a worker ends after that long without work; 0: 5000 */
         unsigned write_timeout_ms; /* a client that does not take any byte of an answer for that long is cut off */
 };
 

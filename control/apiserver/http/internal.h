@@ -188,7 +188,8 @@ struct worker_pool {
         struct exchange *head, **tail;
         struct worker *idle; /* the last that went idle is the first to work: its stack and cache are warm */
         struct worker *all;
-        unsigned count, max;
+        struct worker *left; /* the last that ended by itself, to be joined */
+        unsigned count, max, idle_ms;
         size_t queued;
         atomic_uint busy;
         atomic_bool stop;
@@ -216,6 +217,10 @@ struct http_server {
         atomic_size_t body_bytes;
         atomic_uint_least64_t accepted, requests, tls_failures, bad_requests;
 };
+
+/* server.c: waits with a limit are on the monotonic clock. */
+struct timespec http_deadline(unsigned ms);
+void http_cond_init(pthread_cond_t *cond);
 
 /* tls.c */
 int tls_creds_load(const struct http_server *s, struct tls_creds **ret, struct err *reterr);
@@ -299,7 +304,7 @@ size_t gzip_next(struct exchange *x, char *buf, size_t max, bool *ret_end);
 void gzip_free(struct gzip *g);
 
 /* worker.c */
-int workers_init(struct worker_pool *p, unsigned max);
+int workers_init(struct worker_pool *p, unsigned max, unsigned idle_ms);
 /* Never waits; from any loop. Returns 0, or -errno when there is not a single thread and none can be had. */
 int workers_submit(struct worker_pool *p, struct exchange *x);
 /* Waits for the running ones; what is queued is completed without an answer. */

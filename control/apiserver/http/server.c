@@ -24,6 +24,7 @@
 #define BODY_MS_DEFAULT     60000
 #define IDLE_MS_DEFAULT     90000 /* as kube-apiserver's IdleTimeout */
 #define WRITE_MS_DEFAULT    60000
+#define WORKER_IDLE_MS      5000
 #define LINGER_MS           2000
 
 static void set_defaults(struct http_server *s)
@@ -42,6 +43,7 @@ static void set_defaults(struct http_server *s)
         SET_DEFAULT(body_timeout_ms, BODY_MS_DEFAULT);
         SET_DEFAULT(idle_timeout_ms, IDLE_MS_DEFAULT);
         SET_DEFAULT(write_timeout_ms, WRITE_MS_DEFAULT);
+        SET_DEFAULT(worker_idle_ms, WORKER_IDLE_MS);
 #undef SET_DEFAULT
         s->timeouts[TIMER_HANDSHAKE] = config->head_timeout_ms;
         s->timeouts[TIMER_IDLE] = config->idle_timeout_ms;
@@ -110,16 +112,12 @@ static int start_accepting(struct http_server *s, struct err *reterr)
 
 static int server_init(struct http_server *s, struct err *reterr)
 {
-        pthread_condattr_t attr;
         int r;
 
         pthread_mutex_init(&s->tls_lock, NULL);
         pthread_mutex_init(&s->stop_lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&s->stop_cond, &attr);
-        pthread_condattr_destroy(&attr);
-        workers_init(&s->pool, s->config.workers);
+        http_cond_init(&s->stop_cond);
+        workers_init(&s->pool, s->config.workers, s->config.worker_idle_ms);
         r = tls_priority_new(&s->priority, reterr);
         if (r < 0)
                 return r;
@@ -213,18 +211,35 @@ static void quit(struct http_task *t)
         container_of(t, struct http_loop, quit_task)->quit = true;
 }
 
+struct timespec http_deadline(unsigned ms)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        t.tv_sec += ms / 1000;
+        t.tv_nsec += (long)(ms % 1000) * 1000000;
+        if (t.tv_nsec >= 1000000000) {
+                t.tv_sec++;
+                t.tv_nsec -= 1000000000;
+        }
+        return t;
+}
+
+void http_cond_init(pthread_cond_t *cond)
+{
+        pthread_condattr_t attr;
+
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(cond, &attr);
+        pthread_condattr_destroy(&attr);
+}
+
 static void wait_empty(struct http_server *s, unsigned grace_ms)
 {
-        struct timespec until;
+        struct timespec until = http_deadline(grace_ms);
         int r = 0;
 
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += grace_ms / 1000;
-        until.tv_nsec += (long)(grace_ms % 1000) * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-                until.tv_sec++;
-                until.tv_nsec -= 1000000000;
-        }
         pthread_mutex_lock(&s->stop_lock);
         while (s->loops_empty < s->nthreads && r != ETIMEDOUT)
                 r = pthread_cond_timedwait(&s->stop_cond, &s->stop_lock, &until);

@@ -3,6 +3,9 @@
  * Threads for requests that may wait (for the store, for a lock). They are started when a request finds all others
  * busy, up to the limit; beyond it requests queue, first come first served. The queue is bounded by the number of
  * connections, each of which has one request in progress at most.
+ *
+ * Those that had nothing to do for a while end: a thread keeps memory of its own (stack, allocator). The last that went
+ * idle is the first to work, so what a smaller load does not need is what ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,18 +22,47 @@ struct worker {
         struct worker_pool *pool;
         struct worker *next_idle, *next;
         struct exchange *job;
+        bool leaving;
         pthread_cond_t cond;
         pthread_t thread;
 };
 
-int workers_init(struct worker_pool *p, unsigned max)
+int workers_init(struct worker_pool *p, unsigned max, unsigned idle_ms)
 {
-        *p = (struct worker_pool){.max = max};
+        *p = (struct worker_pool){.max = max, .idle_ms = idle_ms};
         p->tail = &p->head;
         return -pthread_mutex_init(&p->lock, NULL);
 }
 
-/* The next job, or NULL when the pool stops. Called and returns with the lock. */
+/* With the lock. */
+static void unlink_idle(struct worker_pool *p, struct worker *w)
+{
+        struct worker **at;
+
+        for (at = &p->idle; *at != w; at = &(*at)->next_idle)
+                ;
+        *at = w->next_idle;
+        for (at = &p->all; *at != w; at = &(*at)->next)
+                ;
+        *at = w->next;
+        p->count--;
+}
+
+/* Waits for a job; a worker that is to end for want of one is out of the pool's lists when it returns. */
+static void wait_for_job(struct worker *w)
+{
+        struct worker_pool *p = w->pool;
+        struct timespec until = http_deadline(p->idle_ms);
+        int r = 0;
+
+        while (!w->job && !p->stop && !r)
+                r = pthread_cond_timedwait(&w->cond, &p->lock, &until);
+        w->leaving = !w->job && !p->stop;
+        if (w->leaving)
+                unlink_idle(p, w);
+}
+
+/* The next job, or NULL: the worker is to end. Called and returns with the lock. */
 static struct exchange *next_job(struct worker *w)
 {
         struct worker_pool *p = w->pool;
@@ -49,9 +81,29 @@ static struct exchange *next_job(struct worker *w)
         atomic_fetch_sub(&p->busy, 1);
         w->next_idle = p->idle;
         p->idle = w;
-        while (!w->job && !p->stop)
-                pthread_cond_wait(&w->cond, &p->lock);
+        wait_for_job(w);
         return TAKE_PTR(w->job);
+}
+
+static void worker_join(struct worker *w)
+{
+        pthread_join(w->thread, NULL);
+        pthread_cond_destroy(&w->cond);
+        free(w);
+}
+
+/* Who leaves sees off the one that left before; the last one is left to workers_stop. */
+static void worker_leave(struct worker *w)
+{
+        struct worker_pool *p = w->pool;
+        struct worker *before;
+
+        pthread_mutex_lock(&p->lock);
+        before = p->left;
+        p->left = w;
+        pthread_mutex_unlock(&p->lock);
+        if (before)
+                worker_join(before);
 }
 
 static void *worker_run(void *arg)
@@ -70,6 +122,8 @@ static void *worker_run(void *arg)
                 x = next_job(w);
                 pthread_mutex_unlock(&p->lock);
         }
+        if (w->leaving)
+                worker_leave(w);
         return NULL;
 }
 
@@ -83,7 +137,7 @@ static int worker_start(struct worker_pool *p, struct exchange *x)
         if (!w)
                 return -ENOMEM;
         *w = (struct worker){.pool = p, .job = x};
-        pthread_cond_init(&w->cond, NULL);
+        http_cond_init(&w->cond);
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, STACK_SIZE);
         r = pthread_create(&w->thread, &attr, worker_run, w);
@@ -138,11 +192,11 @@ void workers_stop(struct worker_pool *p)
         pthread_mutex_unlock(&p->lock);
         for (w = p->all; w; w = next) {
                 next = w->next;
-                pthread_join(w->thread, NULL);
-                pthread_cond_destroy(&w->cond);
-                free(w);
+                worker_join(w);
         }
         p->all = NULL;
+        if (p->left)
+                worker_join(TAKE_PTR(p->left));
 }
 
 void workers_deinit(struct worker_pool *p)

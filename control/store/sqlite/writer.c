@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "store/sqlite/internal.h"
 
 #define BATCH_MAX       256
@@ -72,8 +73,11 @@ static void run_requests(struct sqlite_store *s, struct request *list)
 /* What there is to do while nobody waits. Returns whether there is more of it. */
 static bool run_background(struct sqlite_store *s, bool idle)
 {
-        bool more = compact_step(s, false);
+        bool sweeping = s->writer.compaction.active, more = compact_step(s, false);
 
+        /* Most of what watchers keep was made by this thread, and much of it has been let go of like the history. */
+        if (sweeping && !s->writer.compaction.active)
+                mem_trim();
         checkpoint_advance(s, idle);
         return wal_extend(s, true) || more;
 }
