@@ -79,3 +79,8 @@ $(O)/fuzz/libfairlead.a: $(FUZZ_OBJ)
 $(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+# The program of tests/api/informer.py, which has it made.
+$(O)/informer_follow: $(O)/obj/tests/api/informer_follow.o $(LIB_kube) $(LIB_base) $(O)/stamp.link
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LIBS)
