@@ -2,7 +2,8 @@
 /*
  * The chain that every request goes through, in this order:
  *
- *      route -> authenticate -> impersonate -> authorize -> find the resource -> options -> the handler (admits, writes)
+ *      route -> authenticate -> impersonate -> authorize -> find the resource -> options -> the handler (admits,
+ * writes)
  *
  * and the decision where it runs: what only reads memory is answered on the connection's own loop, what may wait for
  * the disk or takes long (a big list in another form) goes to a worker.

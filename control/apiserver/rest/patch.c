@@ -184,7 +184,6 @@ static int make_patched(void *arg, struct write *w, struct json_object **ret)
 {
         _cleanup_json_ struct json_object *old = write_old_as_requested(w);
         struct patch_request *p = arg;
-
         int r;
 
         if (p->type == PATCH_APPLY)

@@ -169,7 +169,9 @@ static int open_failed(const char *path, int r, struct err *reterr)
                 size_t n = strlen(reterr->msg);
 
                 snprintf(reterr->msg + n, sizeof(reterr->msg) - n,
-                         "; the store is damaged, restore a snapshot: fairlead-apiserver snapshot restore SNAPSHOT DIR (the folder of %s)", path);
+                         "; the store is damaged, restore a snapshot: fairlead-apiserver snapshot restore SNAPSHOT DIR "
+                         "(the folder of %s)",
+                         path);
         }
         return r;
 }

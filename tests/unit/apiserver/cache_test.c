@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -205,7 +206,7 @@ static const char *events_text(uint64_t first, const char *fmt)
 
         for (; *fmt; fmt++)
                 if (*fmt >= '0' && *fmt <= '9')
-                        out += sprintf(out, "%llu", (unsigned long long)(first + (uint64_t)(*fmt - '0')));
+                        out += sprintf(out, "%" PRIu64, first + (uint64_t)(*fmt - '0'));
                 else
                         *out++ = *fmt;
         *out = '\0';
