@@ -16,7 +16,7 @@ static void a_transaction_keeps_its_own_copies(void **state)
         char key[] = "/registry/pods/a/0";
         char data[] = "{}";
 
-        for (char c = '0'; c <= '9'; c++) {
+        for (int c = '0'; c <= '9'; c++) {
                 key[strlen(key) - 1] = c;
                 txn_put(&t, key, data, strlen(data), STORE_REV_NONE);
         }
