@@ -5,6 +5,7 @@
 #include "apiserver/alloc/ipaddr.h"
 #include "apiserver/background.h"
 #include "apiserver/internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -46,6 +47,37 @@ static int make_namespaces(struct server *s, struct err *reterr)
         return 0;
 }
 
+static struct json_object *array_of(struct json_object *item)
+{
+        struct json_object *a = json_object_new_array();
+
+        if (item)
+                json_object_array_add(a, item);
+        return a;
+}
+
+/* Kubernetes' ServiceCIDR controller has this to say; addresses are given out of the range from the first moment on. */
+static int keep_service_cidr_ready(struct server *s, struct err *reterr)
+{
+        _cleanup_json_ struct json_object *cidr =
+                s->reader.get(s->reader.userdata, "networking.k8s.io", "servicecidrs", NULL, "kubernetes");
+        struct internal_write w = {"networking.k8s.io", "v1", "servicecidrs", NULL, "kubernetes", cidr};
+        struct json_object *c;
+        char now[CLOCK_TEXT_SIZE];
+
+        if (!cidr || json_at(cidr, "metadata.deletionTimestamp") || json_len(json_at(cidr, "status.conditions")))
+                return 0;
+        c = json_object_new_object();
+        json_set_str(c, "type", "Ready");
+        json_set_str(c, "status", "True");
+        json_set_str(c, "reason", "");
+        json_set_str(c, "message", "Kubernetes default Service CIDR is ready");
+        json_set_str(c, "lastTransitionTime", clock_now(now));
+        json_set(json_ensure(cidr, "status"), "conditions", array_of(c));
+        json_del(json_get(cidr, "metadata"), "resourceVersion");
+        return internal_replace_status(s, &w, reterr);
+}
+
 static int make_service_cidr(struct server *s, struct err *reterr)
 {
         _cleanup_json_ struct json_object *cidr = NULL;
@@ -77,15 +109,6 @@ static struct json_object *https_port(int64_t port)
         json_set_str(p, "protocol", "TCP");
         json_set_i64(p, "port", port);
         return p;
-}
-
-static struct json_object *array_of(struct json_object *item)
-{
-        struct json_object *a = json_object_new_array();
-
-        if (item)
-                json_object_array_add(a, item);
-        return a;
 }
 
 static int make_service(struct server *s, struct err *reterr)
@@ -168,6 +191,8 @@ int bootstrap(struct server *s, struct err *reterr)
 
         if (!r)
                 r = make_service_cidr(s, reterr);
+        if (!r)
+                r = keep_service_cidr_ready(s, reterr);
         if (!r)
                 r = make_service(s, reterr);
         if (!r)

@@ -76,23 +76,34 @@ static int make_copy(void *arg, struct write *w, struct json_object **ret)
         return 0;
 }
 
-int internal_replace(struct server *s, const struct internal_write *w, struct err *reterr)
+/* subresource: NULL or "status" */
+static int own_update(struct server *s, const struct internal_write *w, const char *subresource, struct err *reterr)
 {
         struct own_request o;
         struct write wr;
         int r;
 
-        r = internal_create(s, w, reterr);
-        if (r)
-                return r;
         own_open(&o, s, w);
         o.req.verb = "update";
         o.req.name = w->name;
+        o.req.subresource = subresource;
         write_open(&wr, &o.req, w->namespace, w->name);
         wr.manager = "fairlead-apiserver";
         r = update_object(&wr, make_copy, w->obj);
         write_close(&wr);
         return own_result(&o, r, reterr);
+}
+
+int internal_replace_status(struct server *s, const struct internal_write *w, struct err *reterr)
+{
+        return own_update(s, w, "status", reterr);
+}
+
+int internal_replace(struct server *s, const struct internal_write *w, struct err *reterr)
+{
+        int r = internal_create(s, w, reterr);
+
+        return r ? r : own_update(s, w, NULL, reterr);
 }
 
 void own_event(struct server *s, const char *namespace, const char *service, const char *reason, const char *message)

@@ -18,5 +18,7 @@ struct internal_write {
 int internal_create(struct server *s, const struct internal_write *w, struct err *reterr);
 /* Creates or replaces it; nothing is written when nothing changes. */
 int internal_replace(struct server *s, const struct internal_write *w, struct err *reterr);
+/* Writes obj's status to the object that is there. */
+int internal_replace_status(struct server *s, const struct internal_write *w, struct err *reterr);
 /* A Warning Event about a Service. Best effort. */
 void own_event(struct server *s, const char *namespace, const char *service, const char *reason, const char *message);

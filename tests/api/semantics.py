@@ -366,6 +366,11 @@ def paging(server, c):
         time.sleep(0.1)
     is_status(late, 410, "Expired", "The provided continue parameter is too old to display a consistent list result",
               "continue: past compaction is 410 Expired")
+    onward = c.get(NS + "/serviceaccounts?limit=30&continue=" + quote(late.json()["metadata"]["continue"])).json()
+    rest = {x["metadata"]["name"]: x["metadata"].get("labels", {}) for x in onward["items"]}
+    tap.ok("sa-10" in rest and "sa-09" not in rest, "continue: the 410 offers to go on behind the last key", rest)
+    tap.is_(("sa-15" in rest, "sa-22b" in rest, rest["sa-20"].get("n")), (False, True, str(i)),
+            "continue: with what is there now")
 
 
 def list_versions(c):
@@ -450,6 +455,9 @@ def namespaces(c):
     refused = c.post("/api/v1/namespaces/team/configmaps", config_map("late"))
     is_status(refused, 403, "Forbidden", 'configmaps "late" is forbidden: unable to create new content in namespace team because '
               "it is being terminated", "namespace: takes nothing new while it ends")
+    tap.is_(refused.json()["details"].get("causes"),
+            [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated", "field": "metadata.namespace"}],
+            "namespace: tells controllers why")
     is_status(c.delete("/api/v1/namespaces/default"), 403, "Forbidden", "this namespace may not be deleted",
               "namespace: default stays")
     body = c.get("/api/v1/namespaces/team").json()

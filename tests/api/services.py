@@ -47,6 +47,7 @@ def own_objects(c):
     tap.is_(spaces, ["default", "kube-node-lease", "kube-public", "kube-system"], "the four namespaces")
     cidr = c.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").json()
     tap.is_(cidr["spec"], {"cidrs": ["10.96.0.0/16"]}, "the ServiceCIDR")
+    tap.is_([(x["type"], x["status"]) for x in cidr["status"]["conditions"]], [("Ready", "True")], "the ServiceCIDR is ready")
     tap.is_(addresses(c), ["10.96.0.1"], "and one IPAddress is taken")
     c.delete(SVC + "/kubernetes")
     tap.ok(eventually(lambda: c.get(SVC + "/kubernetes").status == 200, 25), "the kubernetes Service comes back when deleted")
