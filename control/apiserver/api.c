@@ -290,7 +290,10 @@ static bool is_quick(const struct http_request *req)
                 return false;
         if (str_has_prefix(req->path, "/openapi") || has_query_word(req->query, "pretty"))
                 return false;
-        return has_query_word(req->query, "watch=") || is_stored_form(req);
+        if (has_query_word(req->query, "watch="))
+                return true;
+        /* A selector looks at every object of the resource: the connections of this loop need not wait for that. */
+        return !has_query_word(req->query, "Selector=") && is_stored_form(req);
 }
 
 static enum http_where api_classify(void *userdata, const struct http_request *req)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locking: one reader-writer lock per resource. The store's thread is the only writer. An idle watcher's position is
- * moved on by the writer when a change is none of its business, so that it is neither woken nor left behind.
+ * Locking: one reader-writer lock per resource, which nobody takes twice. Who commits for the store is the only writer
+ * of changes. An idle watcher's position is moved on by it when a change is none of its business, so that it is neither
+ * woken nor left behind.
  *
  * `applied` is the revision of the last batch that is in all caches. A watcher that reads it before it looks at the
  * ring and then finds the ring empty has seen everything up to it: that is what bookmarks promise.
@@ -350,6 +351,18 @@ static bool is_stored(const struct schema_resource *r)
         return r->verbs & VERB_LIST && r->verbs & VERB_CREATE && kind_storage(r) == r;
 }
 
+/* By default a reader-writer lock lets readers in as long as there are any: long lists would hold up every write. */
+static void init_locks(struct cache_set *set)
+{
+        pthread_rwlockattr_t attr;
+
+        pthread_rwlockattr_init(&attr);
+        pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+        for (size_t i = 0; i < set->ncaches; i++)
+                pthread_rwlock_init(&set->caches[i].lock, &attr);
+        pthread_rwlockattr_destroy(&attr);
+}
+
 int cache_set_open(struct store *store, cache_observer_fn observer, void *userdata, struct cache_set **ret,
                    struct err *reterr)
 {
@@ -377,8 +390,7 @@ int cache_set_open(struct store *store, cache_observer_fn observer, void *userda
                                 .set = set, .resource = res, .ops = kind_ops_find(res->group, res->plural)};
         }
         qsort(set->caches, set->ncaches, sizeof(*set->caches), cache_order);
-        for (size_t i = 0; i < set->ncaches; i++)
-                pthread_rwlock_init(&set->caches[i].lock, NULL);
+        init_locks(set);
         r = cache_set_load(set, reterr);
         if (r) {
                 cache_set_close(set);
