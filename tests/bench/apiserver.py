@@ -157,11 +157,11 @@ def main():
         say("rss_idle_mb", bench.rss_mb())
         writes(bench)
         say("rss_loaded_mb", bench.rss_mb())
+        restart(bench)
+        say("rss_restarted_mb", bench.rss_mb())
         reads(bench)
         watches(bench)
         idle_watchers(bench)
-        restart(bench)
-        say("rss_restarted_mb", bench.rss_mb())
 
 
 def empty_start(server):
