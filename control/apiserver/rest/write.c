@@ -97,42 +97,41 @@ static struct blob *encode(struct write *w)
         return blob_new(b.data, b.len);
 }
 
-static int too_large(struct write *w, size_t bytes)
+/* 0, or API_ANSWERED when these bytes cannot be stored. */
+static int check_encoded(struct write *w, const struct blob *stored)
 {
         size_t max = w->ops->max_bytes ? w->ops->max_bytes : OBJECT_MAX_BYTES;
 
-        if (bytes <= max)
+        if (!stored)
+                return api_fail(w->req, 500, "out of memory");
+        if (stored->len <= max)
                 return 0;
-        return api_fail(w->req, 413, "the object is too large to store: %zu bytes, at most %zu are allowed", bytes,
+        return api_fail(w->req, 413, "the object is too large to store: %u bytes, at most %zu are allowed", stored->len,
                         max);
 }
 
 /* An update that changes nothing is answered with what is there: no revision, no event. */
 static bool is_unchanged(const struct write *w)
 {
-        struct json_object *om, *nm;
-        bool same;
-
         if (!w->old || !w->obj)
                 return false;
-        om = json_get(w->old_tree, "metadata");
-        nm = json_get(w->obj, "metadata");
-        json_del(om, "resourceVersion");
-        json_del(nm, "resourceVersion");
-        same = json_equal(w->old_tree, w->obj);
-        return same;
+        json_del(json_get(w->old_tree, "metadata"), "resourceVersion");
+        json_del(json_get(w->obj, "metadata"), "resourceVersion");
+        return json_equal(w->old_tree, w->obj);
 }
 
 static int dry_result(struct write *w)
 {
-        _cleanup_blob_ struct blob *stored = w->obj ? encode(w) : NULL;
-        int r = stored ? too_large(w, stored->len) : 0;
+        _cleanup_blob_ struct blob *stored = NULL;
+        int r;
 
-        if (r)
-                return r;
-        if (stored)
+        if (!w->obj)
+                return 0;
+        stored = encode(w);
+        r = check_encoded(w, stored);
+        if (!r)
                 w->result = w->old ? object_with_revision(stored, w->old->revision) : blob_ref(stored);
-        return 0;
+        return r;
 }
 
 /* After the commit, the bytes that readers get are the cache's own; when somebody was faster, they are made again. */
@@ -177,7 +176,7 @@ static int commit_once(struct write *w, bool *ret_staging)
                 r = dry_result(w);
         else if (!r && w->obj) {
                 stored = encode(w);
-                r = too_large(w, stored->len);
+                r = check_encoded(w, stored);
         }
         if (r || w->kctx.dry_run) {
                 txn_deinit(&t);
