@@ -31,6 +31,8 @@ check libclang-rt-14-dev       -
 check libcmocka-dev            -
 test  curl                     curl
 test  openssl                  openssl
+test  iproute2                 ip
+test  util-linux               nsenter
 test  python3-kubernetes       -
 test  python3-yaml             -
 test  kubernetes-client        kubectl
