@@ -49,13 +49,16 @@ wait_for() { # seconds, command...
 }
 
 lay_cable() {
-        ip netns add "$server" && ip netns add "$client" &&
-                ip -n "$server" link add cable type veth peer name cable netns "$client" &&
+        ip -n "$server" link add cable type veth peer name cable netns "$client" &&
                 ip -n "$server" address add 10.99.0.1/24 dev cable && ip -n "$client" address add 10.99.0.2/24 dev cable &&
                 for n in "$server" "$client"; do ip -n "$n" link set lo up && ip -n "$n" link set cable up || return; done
 }
 
-succeeds "two hosts are joined" lay_cable
+# Nothing may run where the lab is not: without namespaces it would be this machine's own network.
+if ! why=$(ip netns add "$server" 2>&1 && ip netns add "$client" 2>&1 && ip -n "$client" link show lo 2>&1 >/dev/null); then
+        skip_all "network namespaces cannot be made here: $(printf '%s' "$why" | head -n 1)"
+fi
+succeeds "two hosts are joined" lay_cable || exit 1
 is "$(ip -n "$server" route show default)$(ip -n "$client" route show default)" "" "neither has a way out"
 
 nsenter --net=/run/netns/"$server" "$bin" --data-dir "$tmp/data" --bind-address 10.99.0.1 --secure-port 6443 2>"$tmp/log" &
