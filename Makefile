@@ -107,8 +107,8 @@ $(O)/gen/protobuf_tables.c: tools/dev/schemagen.py $(SCHEMA)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tools/dev/schemagen.py protobuf userspace/kube/schema > $@.tmp && mv $@.tmp $@
 
-# Requests are trees of small nodes, made and freed by many threads: with mimalloc a create costs 40 % less CPU than with
-# libc's malloc. The sanitizers bring an allocator of their own. (private: or the stamps, which are prerequisites, would
+# Requests are trees of small nodes, made and freed by many threads: with mimalloc a create cost about 40 % less CPU
+# than with libc's malloc. The sanitizers bring an allocator of their own. (private: or the stamps, which are prerequisites, would
 # inherit it, and differ with every goal.)
 $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
