@@ -25,13 +25,20 @@ override O := $(O)/san
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 
+# clang 16: the first whose BPF backend can do all that the programs ask for.
+BPF_CC  ?= clang-16
+BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -std=gnu17 -Wall -Wextra -Wshadow -Wno-unused-parameter -Werror -I. -Ibpf -Ivmlinux \
+             -isystem /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 CFLAGS  ?= -O2 -g
 COMMON_CFLAGS = -std=gnu17 $(WARN) -D_GNU_SOURCE -DFAIRLEAD_VERSION='"$(VERSION)"' \
-                -Iuserspace -Icontrol -Itools -I$(O)/gen -fstack-protector-strong -pthread
+                -I. -Iuserspace -Icontrol -Itools -I$(O)/gen -isystem /usr/include/libnl3 -fstack-protector-strong -pthread
 ALL_CFLAGS = $(COMMON_CFLAGS) $(CFLAGS) $(SANFLAGS)
 FILE_CFLAGS = $(if $(filter tests/%,$<),-Itests -Wno-missing-prototypes) $(if $(filter $(O)/gen/%,$<),-Wno-missing-field-initializers -O1)
 LDFLAGS ?=
+LIBS_datapath := -lbpf -lelf
+LIBS_netlink := -lnl-route-3 -lnl-3
 LIBS    := -lgnutls -ljson-c -lcurl -lyaml -lsqlite3 -levent -levent_pthreads -lz -lpthread -lm
 
 Q := $(if $(V),,@)
@@ -40,12 +47,17 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c tools/ctl/main.c
+MAINS     := control/apiserver/main.c tools/ctl/main.c agent/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_store := $(call c_files,control/store)
 SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
 SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
+SRC_datapath := $(call c_files,userspace/datapath)
+SRC_agent := $(filter-out agent/kubelet/% $(MAINS),$(call c_files,agent))
+SRC_cni   := $(filter-out $(MAINS),$(call c_files,cni))
+BPF_SRC   := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJ   := $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(BPF_SRC))
 SCHEMA    := $(wildcard userspace/kube/schema/*)
 GEN_kube  := $(O)/gen/schema_tables.c
 GEN_apiserver := $(O)/gen/protobuf_tables.c
@@ -55,7 +67,10 @@ LIB_kube  := $(O)/libkube.a
 LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
 LIB_ctl   := $(O)/libctl.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl
+LIB_datapath := $(O)/libdatapath.a
+LIB_agent := $(O)/libagent.a
+LIB_cni   := $(O)/libcni.a
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -71,11 +86,14 @@ $(LIB_kube): $(call obj,$(SRC_kube)) $(GEN_kube:.c=.o)
 $(LIB_store): $(call obj,$(SRC_store))
 $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_ctl): $(call obj,$(SRC_ctl))
+$(LIB_datapath): $(call obj,$(SRC_datapath)) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
+$(LIB_agent): $(call obj,$(SRC_agent))
+$(LIB_cni): $(call obj,$(SRC_cni))
 
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
@@ -107,12 +125,30 @@ $(O)/gen/protobuf_tables.c: tools/dev/schemagen.py $(SCHEMA)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tools/dev/schemagen.py protobuf userspace/kube/schema > $@.tmp && mv $@.tmp $@
 
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/stamp.flags
+	$(call say,BPFCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPF_CC) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The ELF files of the programs inside the ones that load them: bpf_object_<name>[] and bpf_object_<name>_end[].
+$(O)/gen/bpf_objects.S: $(BPF_OBJ) $(O)/stamp.sources
+	$(Q)mkdir -p $(@D)
+	$(Q){ printf '.section .rodata\n'; for f in $(BPF_OBJ); do n=$$(basename $$f .bpf.o); \
+	  printf '.global bpf_object_%s\n.global bpf_object_%s_end\n.balign 16\nbpf_object_%s:\n.incbin "%s"\nbpf_object_%s_end:\n' \
+	  $$n $$n $$n $$f $$n; done; printf '.section .note.GNU-stack,"",@progbits\n'; } > $@
+$(O)/gen/bpf_objects.o: $(O)/gen/bpf_objects.S
+	$(Q)$(CC) -c -o $@ $<
+
 # Requests are trees of small nodes, made and freed by many threads: with mimalloc a create cost about 40 % less CPU
 # than with libc's malloc. The sanitizers bring an allocator of their own. (private: or the stamps, which are prerequisites, would
 # inherit it, and differ with every goal.)
 $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
-$(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_kube) $(LIB_base)
+$(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_datapath) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-agent: $(call obj,agent/main.c) $(LIB_agent) $(LIB_datapath) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-cni: $(call obj,cni/main.c) $(LIB_cni) $(LIB_kube) $(LIB_base)
+$(O)/fairctl $(O)/fairlead-agent: private LIBS += $(LIBS_datapath)
+$(O)/fairlead-agent $(O)/fairlead-cni: private LIBS += $(LIBS_netlink)
 
 $(PROGRAMS): $(O)/stamp.link
 	$(call say,LD,$@)
@@ -121,4 +157,4 @@ $(PROGRAMS): $(O)/stamp.link
 include tests/tests.mk
 include tools/dev/dev.mk
 
--include $(shell find $(O)/obj $(O)/gen $(O)/fuzz/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/gen $(O)/fuzz/obj $(O)/bpf -name '*.d' 2>/dev/null)

@@ -6,7 +6,8 @@
 # A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
 # server, scripts, use the load client, tests/load/ ($(O)/load --help).
 
-ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_store) $(LIB_kube) $(LIB_base)
+ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
+ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 TEST_LIB_SRC := $(filter-out %_test.c,$(call c_files,tests/unit))
@@ -43,12 +44,12 @@ $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lmicrohttpd -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS) -lmicrohttpd -lcmocka
 
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
 
 $(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
@@ -58,7 +59,7 @@ $(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.link
 FUZZ_CC     ?= clang
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=all
-FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) \
+FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) \
                  $(patsubst $(O)/gen/%,gen/%,$(GEN_kube) $(GEN_apiserver)))
 
 $(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS)
@@ -73,12 +74,12 @@ $(O)/fuzz/obj/%.o: %.c $(O)/stamp.fuzz
 	$(Q)mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/fuzz/libfairlead.a: $(FUZZ_OBJ)
+$(O)/fuzz/libfairlead.a: $(FUZZ_OBJ) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
 .SECONDARY: $(patsubst %.c,$(O)/fuzz/obj/%.o,$(FUZZ_SRC))
 
 $(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a $(O)/stamp.link
 	$(call say,LD,$@)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(LIBS)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
 
 # The program of tests/api/informer.py, which has it made.
 $(O)/informer_follow: $(O)/obj/tests/api/informer_follow.o $(LIB_kube) $(LIB_base) $(O)/stamp.link

@@ -24,6 +24,11 @@ build libsqlite3-dev           <sqlite3.h>
 build libevent-dev             <event2/event.h>
 build zlib1g-dev               <zlib.h>
 build python3                  python3
+build clang-16                 clang-16
+build libbpf-dev               <bpf/libbpf.h>
+build libelf-dev               <libelf.h>
+build libnl-3-dev              -
+build libnl-route-3-dev        -
 check clang                    clang
 check clang-format             clang-format
 check clang-tidy               clang-tidy
