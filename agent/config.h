@@ -32,6 +32,7 @@ struct agent_config {
         struct string_list nodeport_addresses;   /* CIDRs; empty: every node address */
         uint32_t nodeport_min, nodeport_max;     /* 30000-32767, for --help and checks only */
         struct string_list non_masquerade_cidrs; /* added to the cluster's pod CIDRs and node addresses */
+        struct string_list service_cidrs;        /* empty: those of the API's ServiceCIDR objects */
         bool masquerade, socket_path, bind_protect, nodeport_loopback, xdp, xdp_generic,
                 tcx;                           /* all true but xdp_generic */
         uint32_t mtu;                          /* of the pods; 0: from the NICs */

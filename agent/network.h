@@ -39,6 +39,9 @@ struct network_opts {
         const struct agent_config *config;
         struct datapath *datapath;
         struct informer *nodes; /* keeps node_summary (network_project_node) */
+        /* Of /apis/networking.k8s.io/v1/servicecidrs (network_project_service_cidr); NULL: config->service_cidrs only.
+         * It may never sync, because the API does not serve it: nothing waits for it. */
+        struct informer *service_cidrs;
         struct events *events;
         const char *own_node;
         void (*changed)(void *userdata); /* the view or the host ports have changed */
@@ -48,6 +51,9 @@ struct network_opts {
 /* The projection of the Nodes informer, and its release. */
 void *network_project_node(void *userdata, struct json_object *node);
 void network_release_node(void *userdata, void *value);
+/* The same of the ServiceCIDRs informer. */
+void *network_project_service_cidr(void *userdata, struct json_object *service_cidr);
+void network_release_service_cidr(void *userdata, void *value);
 
 /* Adopts devices, records and map entries of a former life. 0 or negative errno. */
 int network_new(const struct network_opts *opts, struct network **ret, struct err *reterr);
