@@ -4,7 +4,8 @@
 # own helpers (tests/unit/**/x.c without _test).
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
 # A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
-# server, scripts, use the load client, tests/load/ ($(O)/load --help).
+# server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
+# tests/load/net*.c ($(O)/netload --help).
 
 ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
 ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
@@ -20,7 +21,7 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 .SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
-benches: $(BENCH_BINS) $(O)/load
+benches: $(BENCH_BINS) $(O)/load $(O)/netload
 fuzzers: $(FUZZ_BINS)
 
 test: deps ## deps, build, every check and test; the last line is "N passed, N failed, N skipped"
@@ -51,7 +52,13 @@ $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
 
-$(O)/load: $(call obj,$(call c_files,tests/load)) $(LIB_base) $(O)/stamp.link
+NETLOAD_SRC := $(sort $(wildcard tests/load/net*.c))
+
+$(O)/load: $(call obj,$(filter-out $(NETLOAD_SRC),$(call c_files,tests/load))) $(LIB_base) $(O)/stamp.link
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(O)/netload: $(call obj,$(NETLOAD_SRC)) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
