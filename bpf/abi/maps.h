@@ -14,8 +14,9 @@
 /* ---- services: HASH service_key -> service [agent]
  *
  * A frontend. The owner of an address has an entry with port 0 and protocol 0 (flag SERVICE_ADDRESS): a packet to one
- * of its other ports is refused instead of wandering around. A NodePort has the address "any" (all zero bytes), and is
- * looked up when the destination is a node's (route flag ROUTE_NODEPORT).
+ * of its other ports is refused instead of wandering around. A NodePort has the address "any" of its family (0.0.0.0 in
+ * the mapped form, or ::, so that each family has its own slots), and is looked up when the destination is a node's
+ * (route flag ROUTE_NODEPORT).
  */
 struct service_key {
         struct addr addr;
