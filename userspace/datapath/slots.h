@@ -21,6 +21,7 @@ int slots_alloc(struct slots *s, uint32_t size, uint64_t now_ms, struct slot_ran
 /* Marks a range that a running dataplane uses already. 0, or -EEXIST when it overlaps another, -ERANGE. */
 int slots_adopt(struct slots *s, struct slot_range range);
 void slots_release(struct slots *s, struct slot_range range, uint64_t now_ms);
+/* Those that somebody has; not those that rest. */
 uint32_t slots_used(const struct slots *s);
 
 /* Ids 1 to total - 1, lowest first, with the same grace. */
