@@ -21,5 +21,5 @@ struct maglev_member {
 uint64_t maglev_identity(const struct addr *a, __be16 port, uint8_t proto);
 /* The smallest prime that is about 100 times the number of members, at most MAGLEV_MAX_SIZE; 0 for none, 1 for one. */
 uint32_t maglev_size(uint32_t members);
-/* Fills table[size]. 0 or -ENOMEM. */
+/* Fills table[size]; size is of maglev_size, or another prime. 0, -EINVAL (no members, no prime), or -ENOMEM. */
 int maglev_fill(const struct maglev_member *members, uint32_t count, uint32_t size, uint32_t *table);
