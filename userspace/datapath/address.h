@@ -24,6 +24,7 @@ const char *address_cidr_text(const struct addr *a, uint32_t bits, char buf[stat
 bool address_is_v4(const struct addr *a);
 bool address_is_zero(const struct addr *a);
 bool address_equal(const struct addr *a, const struct addr *b);
+/* No IPv4 address is in a network of IPv6, whatever the mapped form says: not even in ::/0. */
 bool address_in(const struct addr *a, const struct addr *net, uint32_t bits);
 struct addr address_of_v4(__be32 v4);
 struct addr address_of_v6(const void *bytes16);

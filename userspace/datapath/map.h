@@ -51,13 +51,19 @@ struct map_info {
 
 enum { MAP_FULL = 1 };
 
-/* 0, -ENOENT, or negative errno. A per-CPU map gives one value a possible CPU, each rounded up to 8 bytes. */
+/* Possible CPUs: the values that a lookup in a per-CPU map gives. 1 when that cannot be found out. */
+int map_cpus(void);
+/* Bytes that a lookup writes: value_size, or of a per-CPU map that of each possible CPU, rounded up to 8 bytes. */
+size_t map_lookup_size(const struct map *m);
+
+/* 0, -ENOENT, or negative errno. Of an LPM map: of the longest prefix that covers the key (a fake: of the same key). */
 int map_lookup(const struct map *m, const void *key, void *ret_value);
-/* Sets or replaces. 0, MAP_FULL, or negative errno. */
+/* Sets or replaces. 0, MAP_FULL, -ERANGE for an index behind an array's end, or negative errno. A value of a per-CPU
+ * map is map_lookup_size long. */
 int map_update(struct map *m, const void *key, const void *value);
 /* The same for n keys and values that lie one after the other. *ret_done, set in any case: how many were written. */
 int map_update_many(struct map *m, const void *keys, const void *values, size_t n, size_t *ret_done);
-/* 0, also when there was none, or negative errno. */
+/* 0, also when there was none, or negative errno (an array's elements cannot be deleted: -EINVAL). */
 int map_delete(struct map *m, const void *key);
 /* Calls fn with a copy of each entry (of a hash, LRU or LPM map: the keys are collected first, so that fn may change
  * the map) until it returns other than 0, which is returned. 0 or negative errno. */
@@ -68,7 +74,7 @@ int map_fd(const struct map *m); /* -1 of a fake */
 /* Takes over the descriptor, also when it fails. */
 int map_new_kernel(int fd, struct map **ret);
 /* A hash or array in memory, full at max_entries as the kernel's is. An array (key_size 4 and array set) has all its
- * elements from the beginning. */
+ * elements from the beginning. The name is borrowed. */
 int map_new_fake(const struct map_info *info, bool array, struct map **ret);
 void map_free(struct map *m);
 DEFINE_CLEANUP(struct map *, map_free)
@@ -78,10 +84,10 @@ struct maps {
         struct map *m[MAP_COUNT];
 };
 
-/* Fakes with the layouts of bpf/abi; sizes are the defaults of limits.h, or small for those that tests do not fill. */
+/* Fakes with the layouts of bpf/abi; sizes are the defaults of limits.h, but for the flow table, which has 64 sets. */
 int maps_init_fake(struct maps *maps);
-/* The pinned maps below that folder (object.h), for who only looks. 0, -ENOENT when there are none, or negative errno.
- */
+/* The pinned maps below that folder (object.h), for who only looks. 0, -ENOENT when there are none, -EPROTO when one
+ * has another layout than this program knows, or negative errno. */
 int maps_open_pinned(struct maps *maps, const char *pin_root, bool read_only, struct err *reterr);
 void maps_deinit(struct maps *maps);
 #define MAPS_NULL ((struct maps){0})
