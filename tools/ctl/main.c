@@ -11,6 +11,11 @@ static const struct command {
         const char *summary;
         int (*run)(int argc, char **argv);
 } commands[] = {
+        {"status", "this node's dataplane at a glance", ctl_status},
+        {"service", "service list: what is served, and its traffic", ctl_service},
+        {"backend", "backend list: who serves it", ctl_backend},
+        {"flow", "flow list: connections that are translated", ctl_flow},
+        {"drops", "what was dropped or refused, and why", ctl_drops},
         {"pki", "make a cluster's certificates and kubeconfigs", ctl_pki},
 };
 
