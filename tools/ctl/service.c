@@ -9,16 +9,17 @@
 #include "ctl/view.h"
 #include "datapath/address.h"
 
-static const char help[] = "fairctl service list [flags]: frontends, the service behind each, and its traffic\n"
-                           "\n"
-                           "  --service TEXT   only services whose namespace/name:port contains TEXT\n" VIEW_HELP "\n"
-                           "TYPE      nodeport: at every node address (*); external: reachable from outside; hostport\n"
-                           "BACKENDS  for clients inside the cluster / outside; they differ by traffic policies\n"
-                           "OPTIONS   maglev: consistent hashing; affinity=Ns; local: externalTrafficPolicy Local;\n"
-                           "          ranges: loadBalancerSourceRanges\n"
-                           "\n"
-                           "Example:\n"
-                           "  fairctl service list --service default/\n";
+static const char help[] =
+        "fairctl service list [flags]: frontends, the service behind each, and its traffic\n"
+        "\n"
+        "  --service TEXT   only services whose namespace/name:port contains TEXT\n" VIEW_HELP "\n"
+        "TYPE      nodeport: at every node address (*, of IPv6 [*]); external: reachable from outside; hostport\n"
+        "BACKENDS  for clients inside the cluster / outside; they differ by traffic policies\n"
+        "OPTIONS   maglev: consistent hashing; affinity=Ns; local: externalTrafficPolicy Local;\n"
+        "          ranges: loadBalancerSourceRanges\n"
+        "\n"
+        "Example:\n"
+        "  fairctl service list --service default/\n";
 
 static const struct column columns[] = {
         {"SERVICE", "service", false},
@@ -63,7 +64,7 @@ static const char *type_of(const struct service_key *key, const struct service *
 {
         if (s->flags & SERVICE_HOSTPORT)
                 return "hostport";
-        if (address_is_zero(&key->addr))
+        if (view_is_any(&key->addr))
                 return "nodeport";
         return s->flags & SERVICE_EXTERNAL ? "external" : "clusterip";
 }

@@ -153,10 +153,18 @@ const char *view_proto(uint8_t proto, char buf[static 8])
         return buf;
 }
 
+bool view_is_any(const struct addr *a)
+{
+        static const struct addr none;
+        struct addr any = address_of_v4(0);
+
+        return address_equal(a, &any) || address_equal(a, &none);
+}
+
 const char *view_endpoint(const struct addr *a, __be16 port, char buf[static 64])
 {
-        if (address_is_zero(a))
-                snprintf(buf, 64, "*:%u", ntohs(port));
+        if (view_is_any(a))
+                snprintf(buf, 64, address_is_v4(a) ? "*:%u" : "[*]:%u", ntohs(port));
         else
                 address_port_text(a, port, buf);
         return buf;

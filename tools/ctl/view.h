@@ -51,7 +51,9 @@ int view_print(const struct view *v, struct table *t);
 const char *view_service_name(const struct view *v, uint32_t id, char buf[static SERVICE_NAME_SIZE]);
 /* "TCP", "UDP", "SCTP", "ICMP", "ICMPv6" or the number. */
 const char *view_proto(uint8_t proto, char buf[static 8]);
-/* "10.0.0.1:80"; "*:80" for the zero address. */
+/* "Any node address" of either family: the key of a NodePort. */
+bool view_is_any(const struct addr *a);
+/* "10.0.0.1:80"; "*:80" and "[*]:80" for any node address. */
 const char *view_endpoint(const struct addr *a, __be16 port, char buf[static 64]);
 /* "3d4h", "12m", "7s". */
 const char *view_age(uint64_t seconds, char buf[static 16]);
