@@ -253,19 +253,29 @@ struct affinity {
         __u32 pad;
 };
 
-/* ---- sock_connected: SK_STORAGE -> sock_peer. What a connected socket believes to speak to (getpeername). */
-struct sock_peer {
-        struct addr addr; /* the service's */
-        __be16 port;
-        __u8 pad[2];
-        __u32 service;
-        __u32 backend, generation;
+/* ---- sock_connected: SK_STORAGE -> sock_peer. What a socket believes to speak to (getpeername); of an unconnected one
+ * only that it has spoken to services. */
+enum sock_peer_flags {
+        SOCK_PEER_CONNECTED = 1 << 0, /* else the rest is not filled */
 };
 
-/* ---- sock_replies: LRU_HASH sock_reply_key -> sock_peer. Unconnected UDP: who answers for which service address. */
+struct sock_peer {
+        struct addr addr; /* sock_connected and a reply: the service's; else the backend's */
+        __be16 port;
+        __u8 flags; /* enum sock_peer_flags */
+        __u8 pad;
+        __u32 service;
+        __u32 backend, generation;
+        __u32 seen; /* sock_replies: as flow.seen, when a datagram was last sent */
+};
+ABI_ASSERT_SIZE(struct sock_peer, 36);
+
+/* ---- sock_replies: LRU_HASH sock_reply_key -> sock_peer. Unconnected UDP, two entries for each socket and service
+ * address: by the service's address which backend it has, by the backend's for which address it answers.
+ */
 struct sock_reply_key {
         __u64 cookie;     /* of the socket */
-        struct addr addr; /* the backend's */
+        struct addr addr; /* the backend's, or the service's */
         __be16 port;
         __u8 pad[6];
 };
