@@ -2,6 +2,8 @@
 #
 # A unit test is tests/unit/<area>/<name>_test.c: one cmocka program each, linked with every library and with the tests'
 # own helpers (tests/unit/**/x.c without _test).
+# A packet test is tests/bpf/<name>_test.c: a cmocka program that runs the dataplane's programs by BPF_PROG_TEST_RUN (root),
+# linked with the other files of tests/bpf.
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
 # A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
@@ -12,15 +14,19 @@ ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 TEST_LIB_SRC := $(filter-out %_test.c,$(call c_files,tests/unit))
+BPFTEST_SRC := $(sort $(wildcard tests/bpf/*_test.c))
+BPFTEST_BINS := $(patsubst tests/bpf/%.c,$(O)/bpftest/%,$(BPFTEST_SRC))
+BPFTEST_LIB_SRC := $(filter-out %_test.c,$(sort $(wildcard tests/bpf/*.c)))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: unit benches fuzzers test check-root bench fuzz demo
-.SECONDARY: $(call obj,$(UNIT_SRC) $(BENCH_SRC) $(FUZZ_SRC))
+.PHONY: unit bpftests benches fuzzers test check-root bench fuzz demo
+.SECONDARY: $(call obj,$(UNIT_SRC) $(BPFTEST_SRC) $(BPFTEST_LIB_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
+bpftests: $(BPFTEST_BINS) $(BPF_OBJ)
 benches: $(BENCH_BINS) $(O)/load $(O)/netload
 fuzzers: $(FUZZ_BINS)
 
@@ -46,6 +52,11 @@ $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS) -lmicrohttpd -lcmocka
+
+$(O)/bpftest/%: $(O)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB_datapath) $(LIB_base) $(O)/stamp.link
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LIBS_datapath) -lcmocka
 
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)

@@ -77,6 +77,11 @@ def run(script, timeout_s=10):
 def main():
     for name, text, code, want in CMOCKA:
         tap.is_(counts(results.from_cmocka(text, code)), want, f"cmocka: {name}")
+    for name, text, code, want in CMOCKA:
+        tap.is_(counts(results.from_packets(text, code)), want, f"packets: {name}")
+    tap.is_(results.from_packets("tests/bpf: BPF maps cannot be made\n", 77).skipped,
+            [("the whole program", "tests/bpf: BPF maps cannot be made")], "packets: no BPF here, and why")
+    tap.is_(counts(results.from_packets("[ RUN      ] a\n", 77)), (0, 1, 0), "packets: 77 in the middle of a test")
     for name, text, code, want in TAP:
         tap.is_(counts(results.from_tap(text, code)), want, f"tap: {name}")
     tap.is_(results.from_tap("ok 1 - a # SKIP no kubectl\n1..1\n", 0).skipped, [("a", "no kubectl")], "tap: skip reason")
