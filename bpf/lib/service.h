@@ -104,7 +104,7 @@ static __always_inline bool service_proto(__u8 proto)
 static __always_inline bool service_of_node(const struct service_query *q, const struct route *route,
                                             struct service *ret)
 {
-        struct addr any = {};
+        struct addr any = addr_is_v4(&q->addr) ? addr_of_v4(0) : (struct addr){};
         bool own;
 
         if (!q->own_node && (!route || !(route->flags & ROUTE_NODEPORT)))
