@@ -4,7 +4,7 @@
 
 C_DIRS   := bpf userspace cni agent control tests tools
 C_FILES  := $(sort $(shell find $(C_DIRS) -path tools/dev/tests -prune -o \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null))
-TIDY_SRC := $(filter %.c,$(C_FILES))
+TIDY_SRC := $(filter-out %.bpf.c,$(filter %.c,$(C_FILES)))
 
 .PHONY: deps check lint format tidy laws install clean
 
