@@ -2,8 +2,8 @@
 #
 # A unit test is tests/unit/<area>/<name>_test.c: one cmocka program each, linked with every library and with the tests'
 # own helpers (tests/unit/**/x.c without _test).
-# A packet test is tests/bpf/<name>_test.c: a cmocka program that runs the dataplane's programs by BPF_PROG_TEST_RUN (root),
-# linked with the other files of tests/bpf.
+# A packet test is tests/bpf/<name>_test.c: a cmocka program that runs the dataplane's programs by BPF_PROG_TEST_RUN or by
+# sockets of its own in a cgroup (root), linked with the other files of tests/bpf.
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
 # A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
