@@ -143,10 +143,10 @@ struct pod {
 };
 ABI_ASSERT_SIZE(struct pod, 88);
 
-/* ---- buckets: ARRAY[POD_SLOTS] -> bucket. Token buckets of the pods' bandwidth limits. */
+/* ---- buckets: ARRAY[POD_SLOTS] -> bucket. Of the pods' bandwidth limits: when (CLOCK_MONOTONIC) all that was sent is
+ * paid for at the pod's rate. */
 struct bucket {
-        __u64 egress_tokens, egress_ns;
-        __u64 ingress_tokens, ingress_ns;
+        __u64 egress_ns, ingress_ns;
 };
 
 /* ---- node: ARRAY[1] -> node [agent]. What this node is; may change at any time. */
@@ -198,7 +198,7 @@ struct flow {
         __u32 created;             /* the same */
         __u8 flags;                /* enum flow_flags */
         __u8 state;                /* enum flow_state */
-        __u16 pad;
+        __u16 epoch;               /* low bits of control's generation: flags, state and epoch change in one word */
         __u32 packets;
         __u64 bytes;
 };
