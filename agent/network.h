@@ -57,6 +57,7 @@ void network_release_service_cidr(void *userdata, void *value);
 
 /* Adopts devices, records and map entries of a former life. 0 or negative errno. */
 int network_new(const struct network_opts *opts, struct network **ret, struct err *reterr);
+/* The informers must be gone, or the loop not run any more: they still know it. */
 void network_free(struct network *n);
 DEFINE_CLEANUP(struct network *, network_free)
 /* After the Nodes informer has synced: from now on what the API does not want is removed. */
@@ -65,11 +66,19 @@ void network_synced(struct network *n);
 const struct node_view *network_node(const struct network *n);
 size_t network_host_ports(const struct network *n, const struct host_port **ret);
 
+struct uplink_status {
+        char name[16];
+        enum attach_mode tc, xdp;
+};
+
+/* NICs in use. Borrowed until the next change. */
+size_t network_uplinks(const struct network *n, const struct uplink_status **ret);
+
 struct network_stats {
         uint32_t pods, nodes, uplinks, uplinks_xdp;
         uint64_t repairs, attach_failures;
         uint32_t pod_mtu;
-        char problem[256]; /* "" or what is wrong at present, for people */
+        char problem[1024]; /* "" or what is wrong at present, for people */
 };
 
 void network_stats(const struct network *n, struct network_stats *ret);
