@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "datapath/map_ops.h"
 
+#define READ_BYTES ((size_t)256 * 1024) /* of elements that are read at once */
+
 int map_cpus(void)
 {
         static int cpus; /* cannot change while the kernel runs */
@@ -51,27 +53,44 @@ int map_delete(struct map *m, const void *key)
         return m->ops->delete (m, key);
 }
 
-static int each_element(struct map *m, int (*fn)(void *userdata, const void *key, const void *value), void *userdata,
-                        void *value)
+/* Elements first to first + n - 1, at once where the kernel can. */
+static int read_elements(const struct map *m, uint32_t first, uint32_t n, char *values)
 {
+        int r = m->ops->read_many ? m->ops->read_many(m, first, n, values) : -EOPNOTSUPP;
+
+        if (r == 0)
+                return 0;
+        r = 0;
+        for (uint32_t i = first; r == 0 && i < first + n; i++, values += map_lookup_size(m))
+                r = map_lookup(m, &i, values);
+        return r;
+}
+
+static int each_element(struct map *m, int (*fn)(void *userdata, const void *key, const void *value), void *userdata)
+{
+        size_t size = map_lookup_size(m);
+        uint32_t most = (uint32_t)MAX(READ_BYTES / MAX(size, (size_t)1), (size_t)1), n;
+        _cleanup_free_ char *values = mem_alloc(most * size + 1);
         int r = 0;
 
-        for (uint32_t i = 0; r == 0 && i < m->info.max_entries; i++) {
-                r = map_lookup(m, &i, value);
-                if (r == 0)
-                        r = fn(userdata, &i, value);
+        for (uint32_t first = 0; r == 0 && first < m->info.max_entries; first += n) {
+                n = MIN(most, m->info.max_entries - first);
+                r = read_elements(m, first, n, values);
+                for (uint32_t i = first; r == 0 && i < first + n; i++)
+                        r = fn(userdata, &i, values + (i - first) * size);
         }
         return r;
 }
 
 int map_each(struct map *m, int (*fn)(void *userdata, const void *key, const void *value), void *userdata)
 {
-        _cleanup_free_ void *keys = NULL, *value = mem_alloc(map_lookup_size(m) + 1);
+        _cleanup_free_ void *keys = NULL, *value = NULL;
         size_t n = 0;
         int r;
 
         if (m->array)
-                return each_element(m, fn, userdata, value);
+                return each_element(m, fn, userdata);
+        value = mem_alloc(map_lookup_size(m) + 1);
         r = m->ops->keys(m, &keys, &n);
         for (size_t i = 0; r == 0 && i < n; i++) {
                 const void *key = (const char *)keys + i * m->info.key_size;

@@ -80,6 +80,16 @@ static int kernel_keys(struct map *m, void **ret_keys, size_t *ret_n)
         return 0;
 }
 
+/* Begins behind the key that it is given, and says -ENOENT when it has reached the end. */
+static int kernel_read_many(const struct map *m, uint32_t first, uint32_t n, void *ret_values)
+{
+        _cleanup_free_ uint32_t *keys = mem_array(uint32_t, n);
+        uint32_t before = first - 1, last = 0, count = n;
+        int r = bpf_map_lookup_batch(m->fd, first ? &before : NULL, &last, keys, ret_values, &count, NULL);
+
+        return (r == 0 || r == -ENOENT) && count == n ? 0 : -EOPNOTSUPP;
+}
+
 static void kernel_free(struct map *m)
 {
         close(m->fd);
@@ -92,6 +102,7 @@ static const struct map_ops kernel_ops = {
         .update_many = kernel_update_many,
         .delete = kernel_delete,
         .keys = kernel_keys,
+        .read_many = kernel_read_many,
         .free = kernel_free,
 };
 
@@ -122,6 +133,7 @@ int map_new_kernel(int fd, struct map **ret)
         m->ops = &kernel_ops;
         m->fd = TAKE_FD(own);
         m->array = is_array(info.type);
+        m->prefixes = info.type == BPF_MAP_TYPE_LPM_TRIE;
         str_copy(m->name, sizeof(m->name), info.name);
         m->info = (struct map_info){
                 .name = m->name,

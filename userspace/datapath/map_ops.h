@@ -11,6 +11,8 @@ struct map_ops {
         int (*delete)(struct map *m, const void *key);
         /* Appends the present keys; those of an array need not come through here. 0 or negative errno. */
         int (*keys)(struct map *m, void **ret_keys, size_t *ret_n);
+        /* NULL, or reads n elements of an array at once. 0, or negative errno when that cannot be done so. */
+        int (*read_many)(const struct map *m, uint32_t first, uint32_t n, void *ret_values);
         void (*free)(struct map *m);
 };
 
@@ -20,6 +22,7 @@ struct map {
         struct map_info info;
         char name[16]; /* what info.name points to */
         bool array;    /* all its elements are always there */
+        bool prefixes; /* an LPM trie: a look-up also finds wider ones */
         int fd;        /* -1 of a fake */
 };
 
