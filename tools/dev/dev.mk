@@ -2,7 +2,7 @@
 #
 # What serves the people who work on fairlead: dependencies, checks of the house rules, formatting, installation.
 
-C_DIRS   := bpf userspace cni agent control tests tools
+C_DIRS   := bpf vmlinux userspace cni agent control tests tools
 C_FILES  := $(sort $(shell find $(C_DIRS) -path tools/dev/tests -prune -o \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null))
 TIDY_SRC := $(filter-out %.bpf.c,$(filter %.c,$(C_FILES)))
 

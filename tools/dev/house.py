@@ -5,7 +5,7 @@ import argparse
 import os
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-C_FOLDERS = ("bpf", "userspace", "cni", "agent", "control", "tests", "tools")
+C_FOLDERS = ("bpf", "vmlinux", "userspace", "cni", "agent", "control", "tests", "tools")
 SKIPPED = {".git", "build", "__pycache__", "corpus"}
 
 
