@@ -21,8 +21,6 @@
 #define SOCK_ECONNREFUSED 111
 #define SOCK_EHOSTUNREACH 113
 
-#define SOCK_TCP_ESTABLISHED 1 /* bpf_sock.state, also of a connected UDP socket */
-
 /* Backends tried for one whose answers are not taken for those of another service by the same socket. */
 #define SOCK_TRIES 4
 
@@ -279,7 +277,7 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, bool v6)
 /* Is that the peer that the socket is connected to? */
 static __always_inline bool sock_is_peer(const struct bpf_sock *sk, bool v6, const struct sock_dest *d)
 {
-        if (sk->state != SOCK_TCP_ESTABLISHED || sk->dst_port != d->port)
+        if (sk->dst_port != d->port) /* 0 when it is not connected */
                 return false;
         if (!v6)
                 return sk->dst_ip4 == d->addr.w[3];
