@@ -302,8 +302,7 @@ static void take_map(struct sock_lab *lab, const struct bpf_map *map)
         };
 
         for (int i = 0; i < MAP_COUNT; i++)
-                if (bpf_map__fd(map) >= 0 && str_eq(bpf_map__name(map), names[i]) &&
-                    bpf_map__type(map) != BPF_MAP_TYPE_RINGBUF && bpf_map__type(map) != BPF_MAP_TYPE_SK_STORAGE)
+                if (bpf_map__fd(map) >= 0 && str_eq(bpf_map__name(map), names[i]))
                         check(map_new_kernel(dup(bpf_map__fd(map)), &lab->maps.m[i]), names[i]);
 }
 
