@@ -4,9 +4,9 @@ client outside of the cluster, joined by a fabric that has no way out of the lab
 
     with Lab() as lab:
         a, b = lab.pods(("n1", "a"), ("n2", "b"))
-        web = lab.service("web", ports=[lab.port(80, 8080)])
-        lab.endpoints("web", [b])
-        answer = a.peer.tcp(web.ip(4), 80)
+        web = lab.service("web")
+        lab.endpoints(web, [b])
+        answer = a.peer.tcp(web.ips[4], 80)
 
 | | IPv4 | IPv6 |
 |---|---|---|
@@ -30,8 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 import lab_kernel
 import tap
 from apiserver import BUILD
-from lab_objects import Service, endpoint_slices, node_object, service_object, service_port
-from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2
+from lab_objects import Service, endpoint_slices, node_object, service_object
+from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2, end_cgroup
 
 NODES = ("n1", "n2", "n3")
 API, ROUTER = "172.18.0.2", "172.18.0.254"
@@ -144,12 +144,12 @@ class Pod:
 class Node(Place):
     """A node. Attributes besides a Place's: number, ips, agent (a Popen or None), settings of its agent."""
 
-    def __init__(self, lab, name, settings):
+    def __init__(self, lab, name):
         self.number = int(name[1:])
         self.ips = {4: f"172.18.0.{10 + self.number}", 6: f"fd10:18::{10 + self.number}"}
         mounts = (HYBRID_MOUNTS if self.number == 3 else NODE_MOUNTS).format(name=name)
         super().__init__(lab, name, "-n -m -u -i -C", mounts + QUIET + FORWARD)
-        self.settings = settings
+        self.settings, self.program = {}, BUILD  # flags of its agent, and where that program is
         self.agent, self.log = None, os.path.join(lab.tmp, f"{name}.agent.log")
 
     def agent_argv(self, *words):
@@ -157,7 +157,7 @@ class Node(Place):
                     "node-name": self.name, "cni-conf-dir": "/run/cni/net.d", "health-address": "0.0.0.0:10256",
                     "log-level": "debug" if os.environ.get("FL_DEBUG") else "info", **self.lab.settings, **self.settings}
         flags = [f"--{key}={value}" for key, value in settings.items()]
-        return [os.path.join(self.lab.programs.get("fairlead-agent", BUILD), "fairlead-agent"), *words, *flags]
+        return [os.path.join(self.program, "fairlead-agent"), *words, *flags]
 
     def start_agent(self):
         with open(self.log, "ab") as log:
@@ -200,6 +200,23 @@ class Node(Place):
         lines = (line.rpartition(" ") for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines if name}
 
+    @staticmethod
+    def fairctl_argv(*words):
+        return [os.path.join(BUILD, "fairctl"), *words]
+
+    def fairctl(self, *words):
+        return self.run(self.fairctl_argv(*words))
+
+    def drops(self, reason):
+        """Packets dropped or refused for it, so far, wherever."""
+        return sum(int(row["packets"]) for row in json.loads(self.fairctl("drops", "-o", "json")) if row["reason"] == reason)
+
+    def get_quietly(self, path):
+        """The status, or None where nobody answers."""
+        with contextlib.suppress(OSError):
+            return self.get(path)[0]
+        return None
+
     def get(self, path, port=10256, address="127.0.0.1", place=None):
         """(status, body) of an HTTP request to it from the node itself, or from a place."""
         with lab_kernel.in_netns((place or self).netns):
@@ -211,15 +228,14 @@ class Node(Place):
 
 
 class Lab(Base):
-    def __init__(self, nodes=NODES, node_settings=None, programs=None, agents=True, **settings):
-        """settings: flags of the agents, _ for -. node_settings: {name: {flag: value}}."""
+    def __init__(self, nodes=NODES, agents=True, **settings):
+        """settings: flags of the agents, _ for -. With agents=False none is started."""
         self.started = time.monotonic()
         self.numbers = 0
         self.settings = {key.replace("_", "-"): str(value).lower() if isinstance(value, bool) else value
                          for key, value in settings.items()}
-        self.names, self.agents, self.programs = nodes, agents, programs or {}
-        self.node_settings = node_settings or {}
-        self.links, self.nodes, self.all_pods = [], {}, []
+        self.names, self.agents = nodes, agents
+        self.links, self.nodes = [], {}
         self.witness = lab_kernel.Witness()
         super().__init__()
 
@@ -264,7 +280,7 @@ class Lab(Base):
         self.fabric = Place(self, "fabric", setup=QUIET + FORWARD)
         self.client = Place(self, "client", setup=QUIET)
         self.api = Place(self, "api", setup=QUIET)
-        self.nodes = {name: Node(self, name, self.node_settings.get(name, {})) for name in self.names}
+        self.nodes = {name: Node(self, name) for name in self.names}
         for place in (self.fabric, self.client, self.api, *self.nodes.values()):
             place.ready()
         self.lay_cables()
@@ -274,31 +290,51 @@ class Lab(Base):
         self.kubectl("create --validate=false -f -", stdin={"apiVersion": "v1", "kind": "List", "items": [
             node_object(n.name, n.number, n.ips) for n in self.nodes.values()]})
         if self.agents:
-            for node in self.nodes.values():
-                node.start_agent()
-            for node in self.nodes.values():
-                if not until(node.agent_ready, 20):
-                    raise RuntimeError(f"the agent of {node.name} does not get ready")
+            self.start_agents()
+
+    def start_agents(self):
+        for node in self.nodes.values():
+            node.start_agent()
+        for node in self.nodes.values():
+            if not until(node.agent_ready, 20):
+                raise RuntimeError(f"the agent of {node.name} does not get ready")
 
     def lay_cables(self):
-        places = {"api": (self.api, 2), **{n.name: (n, 10 + n.number) for n in self.nodes.values()}}
-        lines = ["link add br0 type bridge mcast_snooping 0 forward_delay 0", "address add 172.18.0.254/24 dev br0",
-                 "address add fd10:18::fe/64 dev br0 nodad", "link set br0 up"]
-        for name, (place, _) in places.items():
-            lines += [f"link add {name} type veth peer name eth0 netns {place.pid}", f"link set {name} master br0 up"]
-        lines += [f"link add client type veth peer name eth0 netns {self.client.pid}", "link set client up",
-                  "address add 198.51.100.1/24 dev client", "address add fd10:c::1/64 dev client nodad"]
-        self.fabric.ip("\n".join(lines) + "\n")
-        for place, number in places.values():
-            place.ip(f"address add 172.18.0.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
-                     "link set eth0 up\nroute add default via 172.18.0.254\nroute add default via fd10:18::fe\n")
+        self.fabric.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\naddress add 172.18.0.254/24 dev br0\n"
+                       "address add fd10:18::fe/64 dev br0 nodad\nlink set br0 up\n"
+                       f"link add client type veth peer name eth0 netns {self.client.pid}\nlink set client up\n"
+                       "address add 198.51.100.1/24 dev client\naddress add fd10:c::1/64 dev client nodad\n")
         self.client.ip("address add 198.51.100.10/24 dev eth0\naddress add fd10:c::10/64 dev eth0 nodad\nlink set eth0 up\n"
                        "route add default via 198.51.100.1\nroute add default via fd10:c::1\n")
-        for place in (self.client, self.api, *self.nodes.values()):
-            with lab_kernel.in_netns(place.netns):
-                lab_kernel.whole_checksums("eth0")
+        with lab_kernel.in_netns(self.client.netns):
+            lab_kernel.whole_checksums("eth0")
+        self.lay_cable(self.api, 2)
+        for node in self.nodes.values():
+            self.lay_cable(node, 10 + node.number)
+
+    def lay_cable(self, place, number):
+        """From a place's NIC to the fabric's bridge, without a driver's conveniences."""
+        self.fabric.ip(f"link add {place.name} type veth peer name eth0 netns {place.pid}\nlink set {place.name} master br0 up\n")
+        place.ip(f"address add 172.18.0.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
+                 "link set eth0 up\nroute add default via 172.18.0.254\nroute add default via fd10:18::fe\n")
+        with lab_kernel.in_netns(place.netns):
+            lab_kernel.whole_checksums("eth0")
         with lab_kernel.in_netns(self.fabric.netns):
-            self.links += [lab_kernel.xdp_pass(name) for name in self.names]
+            self.links.append(lab_kernel.xdp_pass(place.name))
+
+    def reboot(self, name):
+        """A node's processes, namespaces and devices go, and come new; its agent is started."""
+        old = self.nodes[name]
+        old.power_off()
+        old.holder.kill()
+        old.holder.wait()
+        with contextlib.suppress(RuntimeError):  # its end goes with the namespace, sooner or later
+            self.fabric.ip(f"link delete {name}\n")
+        end_cgroup(old.cgroup)
+        node = self.nodes[name] = Node(self, name).ready()
+        self.lay_cable(node, 10 + node.number)
+        node.start_agent()
+        return node
 
     def make_certificates(self):
         words = [w for name in self.names for w in ("--node", name)]
@@ -338,35 +374,42 @@ class Lab(Base):
         self.kubectl(["delete", kind, *names, "--wait=false", "--ignore-not-found"])
 
     def pod(self, node, name, **options):
-        made = Pod(self.nodes[node], name, **options)
-        self.all_pods.append(made)
-        return made
+        return Pod(self.nodes[node], name, **options)
 
     def pods(self, *wanted):
         """Several (node, name[, options]) at once."""
         with ThreadPoolExecutor(len(wanted)) as pool:
             return list(pool.map(lambda w: self.pod(w[0], w[1], **(w[2] if len(w) > 2 else {})), wanted))
 
-    @staticmethod
-    def port(port, target=8080, proto="TCP", **more):
-        return service_port(port, target, proto, **more)
-
     def service(self, name, ports=None, annotations=None, labels=None, status=None, **spec):
         """Applies a dual-stack Service; returns what the API made of it. status: its loadBalancer IPs."""
-        self.apply(service_object(name, ports or [self.port(80), self.port(80, proto="UDP")], annotations, labels, spec))
+        self.apply(service_object(name, ports, annotations, labels, spec))
         if status:
-            patch = {"status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in status]}}}
-            self.kubectl(["patch", "service", name, "--subresource=status", "--type=merge", "-p", json.dumps(patch)])
+            self.balancer_status(name, status)
         return Service(json.loads(self.kubectl(["get", "service", name, "-o", "json"])))
 
+    def balancer_status(self, name, ips):
+        patch = {"status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}}}
+        self.kubectl(["patch", "service", name, "--subresource=status", "--type=merge", "-p", json.dumps(patch)])
+
+    def services(self, *objects):
+        """Several at once: {name: Service}."""
+        self.apply(*objects)
+        items = json.loads(self.kubectl("get services -o json"))["items"]
+        return {item["metadata"]["name"]: Service(item) for item in items}
+
     def endpoints(self, service, pods, **options):
-        """Applies its EndpointSlices, as the controller would. A pod may be a tuple (pod, {endpoint's fields})."""
-        spec = json.loads(self.kubectl(["get", "service", service, "-o", "json"]))
-        self.apply(*endpoint_slices(spec, pods, **options))
+        """Applies the EndpointSlices of a Service, as the controller would. A pod may be a tuple (pod, {endpoint's fields})."""
+        self.apply(*endpoint_slices(service.object, pods, **options))
+
+    def all_endpoints(self, wanted):
+        """Of several at once: {Service: pods}."""
+        self.apply(*(s for service, pods in wanted.items() for s in endpoint_slices(service.object, pods)))
 
     def route_to(self, node, *addresses):
-        """The fabric's router sends these to a node (load balancer IPs, external IPs)."""
-        self.fabric.ip("".join(f"route replace {ip} via {node.ips[6 if ':' in ip else 4]}\n" for ip in addresses))
+        """The fabric's router sends these to the node of that name (load balancer IPs, external IPs)."""
+        ips = self.nodes[node].ips
+        self.fabric.ip("".join(f"route replace {ip} via {ips[6 if ':' in ip else 4]}\n" for ip in addresses))
 
     def settled(self, place, to, port, want, proto="tcp", seconds=5, **options):
         """Waits until a client gets an answer that `want` accepts; returns the last one. For changes on their way."""
@@ -407,4 +450,4 @@ class Lab(Base):
         try:
             tell(self, *arguments)
         except Exception:  # pylint: disable=broad-except
-            tap.not_ok(f"{tell.__name__}{arguments}: goes to its end", traceback.format_exc())
+            tap.not_ok(f"the story `{tell.__name__}` goes to its end", traceback.format_exc())

@@ -14,7 +14,9 @@ import threading
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x17, 0x2C
-SYS_BPF, BPF_PROG_LOAD, BPF_LINK_CREATE, PROG_TYPE_XDP, ATTACH_XDP = 321, 5, 28, 6, 37
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_QUERY, BPF_LINK_CREATE, BPF_LINK_DETACH = 5, 7, 16, 28, 34
+PROG_TYPE_XDP, ATTACH_XDP, ATTACH_TCX = 6, 37, {46: "ingress", 47: "egress"}
 SO_ATTACH_FILTER, SOL_PACKET, PACKET_STATISTICS, ETH_P_ALL, NETLINK_NETFILTER = 26, 263, 6, 3, 12
 
 
@@ -65,6 +67,38 @@ def xdp_pass(device):
         os.close(program)
 
 
+def attached(target, kind):
+    """How many programs are attached to a device or cgroup by that attach type; 0 also where there is no such type."""
+    buffer = ctypes.create_string_buffer(struct.pack("=II", target, kind).ljust(128, b"\0"))
+    if LIBC.syscall(SYS_BPF, BPF_PROG_QUERY, buffer, 128):
+        return 0
+    return struct.unpack_from("=I", buffer, 24)[0]
+
+
+def attached_to_device(index):
+    """Kinds of TCX programs there."""
+    return [name for kind, name in ATTACH_TCX.items() if attached(index, kind)]
+
+
+def attached_to_cgroup(path):
+    """Attach types of the programs there."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return [kind for kind in range(60) if kind not in ATTACH_TCX and attached(folder, kind)]
+    finally:
+        os.close(folder)
+
+
+def detach(path):
+    """Of a pinned link, as somebody else would."""
+    name = ctypes.create_string_buffer(path.encode())
+    link = bpf(BPF_OBJ_GET, struct.pack("=QI", ctypes.addressof(name), 0))
+    try:
+        bpf(BPF_LINK_DETACH, struct.pack("=I", link))
+    finally:
+        os.close(link)
+
+
 def packet_filter_rules():
     """Names of the tables of nftables (iptables-nft's among them) and of legacy iptables in this network namespace."""
     found = []
@@ -97,7 +131,7 @@ class Witness:
     """Counts the packets on the interfaces of this namespace (but lo) that have an address of the lab, or another private
     IPv4 address, as source or destination. The filter runs in the kernel: no packet is copied."""
 
-    NETWORKS_4 = (("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("198.51.100.0", 24))
+    NETWORKS_4 = (("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("198.51.100.0", 24), ("203.0.113.0", 24))
     PREFIX_6 = 0xFD10  # all of the lab's IPv6 addresses
 
     def __init__(self):

@@ -16,10 +16,11 @@ def service_port(port, target=8080, proto="TCP", **more):
     return {"name": f"{proto.lower()}-{port}", "port": port, "targetPort": target, "protocol": proto, **more}
 
 
-def service_object(name, ports, annotations, labels, spec):
+def service_object(name, ports=None, annotations=None, labels=None, spec=None):
+    ports = ports or [service_port(80), service_port(80, proto="UDP")]
     meta = {"name": name, **({"annotations": annotations} if annotations else {}), **({"labels": labels} if labels else {})}
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta,
-            "spec": {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"], "ports": ports, **spec}}
+            "spec": {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"], "ports": ports, **(spec or {})}}
 
 
 def endpoint(pod, family, more):

@@ -1,0 +1,17 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: Apache-2.0
+# runner: timeout=240
+"""The dataplane without what a kernel or NIC may lack: no XDP, no TCX, no translation at the socket; VXLAN."""
+
+import os
+import sys
+
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) for where in ("stories", "../harness")]
+
+import cluster_ip  # noqa: E402
+import node_port  # noqa: E402
+import pods  # noqa: E402
+from play import play  # noqa: E402
+
+play((cluster_ip, node_port, pods), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
+     non_masquerade_cidrs=pods.UNMASQUERADED)
