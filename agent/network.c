@@ -13,10 +13,11 @@
 #include "base/str.h"
 #include "datapath/address.h"
 
-#define TICK_MS       700 /* how soon is noticed what the kernel does not tell: sysctls, programs that were taken */
-#define TICKS_A_ROUND 40  /* everything is looked at that often anyway */
-#define ROUND_MIN_MS  2
-#define ROUND_MAX_MS  400
+#define TICK_MS        700 /* how soon is noticed what the kernel does not tell: sysctls, programs that were taken */
+#define TICKS_A_ROUND  40  /* everything is looked at that often anyway */
+#define EVENT_AFTER_MS 3000
+#define ROUND_MIN_MS   2
+#define ROUND_MAX_MS   400
 
 /* ---- projections */
 
@@ -95,7 +96,23 @@ static bool programs_whole(const struct network *n)
                 if (n->uplink_status[i].tc != ATTACH_NONE &&
                     !n->dataplane.attached(n->dataplane.userdata, n->uplinks.items[i].ifindex))
                         return false;
-        return true;
+        return attachments_whole(n->attachments);
+}
+
+/* Of what lasts: Nodes that are being made lack their addresses for a moment, too. */
+static void tell_event(struct network *n)
+{
+        const struct event_object about = {
+                .api_version = "v1",
+                .kind = "Node",
+                .name = n->opts.own_node,
+                .uid = n->own_known ? n->own.uid : NULL,
+        };
+
+        if (!n->opts.events || n->problem_told || !*n->problem || clock_mono_ms() - n->problem_ms < EVENT_AFTER_MS)
+                return;
+        n->problem_told = true;
+        events_record(n->opts.events, &about, true, "NetworkProblem", "%s", n->problem);
 }
 
 static void on_tick(void *userdata)
@@ -106,27 +123,23 @@ static void on_tick(void *userdata)
         loop_timer_set(n->tick, TICK_MS);
         watchdir_check(n->records);
         repair_sysctls(n, &none);
-        n->repairs += attachments_check(n->attachments, &n->inputs);
         if (++n->ticks % TICKS_A_ROUND == 0 || n->orphans_n || *n->problem || !programs_whole(n))
                 network_dirty(n);
+        tell_event(n);
         problems_deinit(&none);
 }
 
 static void tell_problem(struct network *n, const char *text)
 {
-        const struct event_object about = {
-                .api_version = "v1", .kind = "Node", .name = n->opts.own_node, .uid = n->own_known ? n->own.uid : NULL};
-
         if (strncmp(text, n->problem, sizeof(n->problem) - 1) == 0)
                 return;
         str_copy(n->problem, sizeof(n->problem), text);
-        if (!*text) {
+        n->problem_ms = clock_mono_ms();
+        n->problem_told = false;
+        if (*text)
+                log_warn("network problem", "problem=%s", text);
+        else
                 log_info("network in order", "node=%s", n->opts.own_node);
-                return;
-        }
-        log_warn("network problem", "problem=%s", text);
-        if (n->opts.events)
-                events_record(n->opts.events, &about, true, "NetworkProblem", "%s", text);
 }
 
 static bool view_equal(const struct node_view *a, const struct node_view *b)
@@ -202,6 +215,22 @@ static void prune(struct network *n)
         attachments_prune(n->attachments);
 }
 
+/* What was just plugged in is not in the kernel's answers of before. */
+static bool plug_pods(struct network *n, struct problems *problems)
+{
+        uint64_t plugs = attachments_plugs(n->attachments);
+
+        attachments_scan(n->attachments, &n->inputs, problems);
+        if (plugs != attachments_plugs(n->attachments) && !network_look_again(n, problems))
+                return false;
+        plugs = attachments_plugs(n->attachments);
+        n->repairs += attachments_check(n->attachments, &n->inputs);
+        if (plugs != attachments_plugs(n->attachments) && !network_look_again(n, problems))
+                return false;
+        n->inputs.pods_n = attachments_places(n->attachments, &n->inputs.pods);
+        return true;
+}
+
 static void run_parts(struct network *n, struct problems *problems)
 {
         bool complete = n->synced && n->view.found && has_address(n);
@@ -209,9 +238,8 @@ static void run_parts(struct network *n, struct problems *problems)
 
         repair_devices(n, problems);
         repair_sysctls(n, problems);
-        attachments_scan(n->attachments, &n->inputs, problems);
-        n->repairs += attachments_check(n->attachments, &n->inputs);
-        n->inputs.pods_n = attachments_places(n->attachments, &n->inputs.pods);
+        if (!plug_pods(n, problems))
+                return;
         unread = attachments_unread(n->attachments);
         repair_routes(n, !complete ? KEEP_ALL : unread ? KEEP_PODS : KEEP_NOTHING, problems);
         repair_orphans(n, problems);

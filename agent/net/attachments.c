@@ -37,7 +37,7 @@ struct attachments {
         struct plug plug;
         char *folder;
         struct hashmap by_id;
-        uint64_t generation, port_changes, failures;
+        uint64_t generation, port_changes, plugs, failures;
         struct pod_place *places;
         struct host_port *ports;
         uint64_t places_generation, ports_generation; /* of what is in them */
@@ -105,13 +105,6 @@ static void leave(struct attachments *a, struct attachment *t)
         plug_out(&a->plug, &t->record);
         t->there = false;
         count_change(a, t);
-}
-
-/* The same of what may be half in place. */
-static void abandon(struct attachments *a, struct attachment *t)
-{
-        t->there = true;
-        leave(a, t);
 }
 
 static void unbind(struct attachments *a, struct attachment *t)
@@ -200,6 +193,7 @@ static int plug(struct attachments *a, const struct net_inputs *in, struct attac
         if (t->bound && t->bound != t->record.host_ifindex)
                 unbind(a, t);
         t->bound = t->record.host_ifindex;
+        a->plugs++;
         return plug_in(&a->plug, in, &t->record, reterr);
 }
 
@@ -230,8 +224,10 @@ static int attach(struct attachments *a, const struct net_inputs *in, struct att
         res = plug(a, in, t, reterr);
         if (res < 0) {
                 /* What worked before and could not be repaired now still works as far as it does. */
-                if (changed || res == -ENODEV)
-                        abandon(a, t);
+                if (t->there && res == -ENODEV)
+                        leave(a, t);
+                else if (changed)
+                        plug_out(&a->plug, &t->record); /* what is half in place */
                 return err_prefix(reterr, res, "attachment %s", t->id);
         }
         t->there = true;
@@ -240,16 +236,22 @@ static int attach(struct attachments *a, const struct net_inputs *in, struct att
         return 0;
 }
 
+/* A record without its device waits for one, or for its end: nothing is wrong about that. */
+static bool is_failure(int res)
+{
+        return res < 0 && res != -EAGAIN && res != -ENODEV && res != -ENOENT;
+}
+
 static int try_attach(struct attachments *a, const struct net_inputs *in, struct attachment *t, struct err *reterr)
 {
         struct err err = ERR_NULL;
         int res = attach(a, in, t, &err);
 
-        if (res < 0 && res != -EAGAIN && !str_eq(t->problem, err.msg)) {
+        if (is_failure(res) && !str_eq(t->problem, err.msg)) {
                 a->failures++;
                 log_warn("pod not attached", "id=%s pod=%s error=%s", t->id, t->record.pod, err.msg);
         }
-        str_copy(t->problem, sizeof(t->problem), res < 0 ? err.msg : "");
+        str_copy(t->problem, sizeof(t->problem), is_failure(res) ? err.msg : "");
         return res < 0 ? err_set(reterr, res, "%s", err.msg) : 0;
 }
 
@@ -392,6 +394,7 @@ static uint32_t check_one(struct attachments *a, const struct net_inputs *in, st
         }
         if (!t->there || whole(a, l, &why))
                 return 0;
+        a->plugs++;
         if (plug_in(&a->plug, in, &t->record, &err) < 0) {
                 log_limited(LOG_LEVEL_WARN, 5000, "pod not repaired", "id=%s pod=%s error=%s", t->id, t->record.pod,
                             err.msg);
@@ -399,6 +402,22 @@ static uint32_t check_one(struct attachments *a, const struct net_inputs *in, st
         }
         log_warn("repaired", "what=pod id=%s pod=%s device=%s reason=%s", t->id, t->record.pod, l->name, why);
         return 1;
+}
+
+bool attachments_whole(const struct attachments *a)
+{
+        hashmap_foreach (&a->by_id, slot) {
+                const struct attachment *t = slot->value;
+
+                if (t->there && !a->plug.dataplane->attached(a->plug.dataplane->userdata, t->bound))
+                        return false;
+        }
+        return true;
+}
+
+uint64_t attachments_plugs(const struct attachments *a)
+{
+        return a->plugs;
 }
 
 uint32_t attachments_check(struct attachments *a, const struct net_inputs *in)

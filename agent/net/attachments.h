@@ -35,6 +35,10 @@ void attachments_scan(struct attachments *a, const struct net_inputs *in, struct
 /* Compares with the kernel: veths that are gone, programs that somebody took away, devices that are down. Returns the
  * number of repairs. */
 uint32_t attachments_check(struct attachments *a, const struct net_inputs *in);
+/* False when somebody took a program away. */
+bool attachments_whole(const struct attachments *a);
+/* How often something was plugged in: what the kernel told before that is not true any more. */
+uint64_t attachments_plugs(const struct attachments *a);
 /* A link is gone. */
 void attachments_link_gone(struct attachments *a, uint32_t ifindex);
 

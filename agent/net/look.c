@@ -79,39 +79,49 @@ static void look_at_service_cidrs(struct network *n)
         n->inputs.service_cidrs = n->service_cidrs;
 }
 
-/* While no NIC has any of the addresses, the node keeps those that it had: NICs are configured anew now and then. */
+static bool any_is_here(const struct network *n, const struct addr *candidates, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (net_address_find(&n->state, &candidates[i]))
+                        return true;
+        return false;
+}
+
 static void look_at_own_addresses(struct network *n, struct problems *problems)
 {
         const struct addr *candidates = n->settings.node_ips;
         size_t count = n->settings.node_ips_n;
-        struct addr v4, v6;
 
         if (!count && n->own_known) {
                 candidates = n->own.addresses;
                 count = n->own.addresses_n;
         }
-        if (count && node_own_addresses(candidates, count, &n->state, &v4, &v6)) {
-                n->v4 = v4;
-                n->v6 = v6;
-        } else if (n->own_known && !count) {
+        if (count) /* else the Node is not known yet, or says nothing: what was adopted stays */
+                node_own_addresses(candidates, count, &n->state, &n->v4, &n->v6);
+        else if (n->own_known)
                 problems_add(problems, "Node %s has no InternalIP; set nodeIPs, or have its kubelet report one",
                              n->own.name);
-        } else if (count) {
+        if (count && !any_is_here(n, candidates, count))
                 problems_add(problems, "no NIC of this host has %s; set nodeIPs to addresses that are here",
                              n->settings.node_ips_n ? "one of nodeIPs" : "an InternalIP of its Node");
-        }
         n->inputs.v4 = n->v4;
         n->inputs.v6 = n->v6;
 }
 
-bool network_look(struct network *n, struct problems *problems)
+bool network_look_again(struct network *n, struct problems *problems)
 {
         struct err err = ERR_NULL;
 
-        if (kernel_dump(n->rtnl, &n->state, &err) < 0) {
-                problems_add(problems, "%s", err.msg);
+        if (kernel_dump(n->rtnl, &n->state, &err) == 0)
+                return true;
+        problems_add(problems, "%s", err.msg);
+        return false;
+}
+
+bool network_look(struct network *n, struct problems *problems)
+{
+        if (!network_look_again(n, problems))
                 return false;
-        }
         n->inputs.settings = &n->settings;
         n->inputs.state = &n->state;
         n->inputs.vxlan_ifindex = n->vxlan_ifindex;

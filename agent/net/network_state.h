@@ -55,6 +55,8 @@ struct network {
 
         struct node_view view;
         char problem[1024];
+        uint64_t problem_ms; /* since when */
+        bool problem_told;   /* by an Event */
         uint64_t repairs;
         uint64_t round_ns; /* how long one took */
         uint32_t ticks, nodes_n;
@@ -71,6 +73,8 @@ void network_dirty(struct network *n);
 void network_round(struct network *n);
 /* Fills inputs (but for what devices add to it) from informers and the kernel. False when the kernel does not tell. */
 bool network_look(struct network *n, struct problems *problems);
+/* Only at the kernel, after something was done there. */
+bool network_look_again(struct network *n, struct problems *problems);
 
 /* Parts of a round. */
 void repair_devices(struct network *n, struct problems *problems);

@@ -112,20 +112,28 @@ const struct addr *node_address(const struct node_summary *n, bool v4)
         return NULL;
 }
 
-bool node_own_addresses(const struct addr *candidates, size_t n, const struct net_state *state, struct addr *ret_v4,
-                        struct addr *ret_v6)
+static void choose(const struct addr *candidates, size_t n, const struct net_state *state, bool v4, struct addr *own)
 {
-        struct addr own[2] = {0};
+        bool still = false;
 
         for (size_t i = 0; i < n; i++) {
-                struct addr *slot = &own[address_is_v4(&candidates[i]) ? 0 : 1];
-
-                if (address_is_zero(slot) && net_address_find(state, &candidates[i]))
-                        *slot = candidates[i];
+                if (address_is_v4(&candidates[i]) != v4)
+                        continue;
+                if (net_address_find(state, &candidates[i])) {
+                        *own = candidates[i];
+                        return;
+                }
+                still = still || address_equal(&candidates[i], own);
         }
-        *ret_v4 = own[0];
-        *ret_v6 = own[1];
-        return !address_is_zero(&own[0]) || !address_is_zero(&own[1]);
+        if (!still)
+                *own = (struct addr){0};
+}
+
+void node_own_addresses(const struct addr *candidates, size_t n, const struct net_state *state, struct addr *v4,
+                        struct addr *v6)
+{
+        choose(candidates, n, state, true, v4);
+        choose(candidates, n, state, false, v6);
 }
 
 const struct addr *node_peer(const struct addr *own_v4, const struct addr *own_v6, const struct node_summary *peer)

@@ -41,8 +41,9 @@ bool node_address_usable(const struct addr *a);
 /* The first of the family; NULL: none. */
 const struct addr *node_address(const struct node_summary *n, bool v4);
 
-/* Picks the first of each family that a NIC of this host has. False when there is none at all. */
-bool node_own_addresses(const struct addr *candidates, size_t n, const struct net_state *state, struct addr *ret_v4,
-                        struct addr *ret_v6);
+/* Picks of each family the first that a NIC of this host has. When none has any, what was picked before stays if it is
+ * still a candidate: NICs lose their addresses for a while (IPv6 each time they go down). */
+void node_own_addresses(const struct addr *candidates, size_t n, const struct net_state *state, struct addr *v4,
+                        struct addr *v6);
 /* The peer's address that tunnels to it go to: IPv4 when both have it. NULL when they have no family in common. */
 const struct addr *node_peer(const struct addr *own_v4, const struct addr *own_v6, const struct node_summary *peer);
