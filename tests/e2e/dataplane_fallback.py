@@ -9,9 +9,10 @@ import sys
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) for where in ("stories", "../harness")]
 
 import cluster_ip  # noqa: E402
+import coexist  # noqa: E402
 import node_port  # noqa: E402
 import pods  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, pods), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
+play((cluster_ip, node_port, pods, coexist), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
      non_masquerade_cidrs=pods.UNMASQUERADED)

@@ -12,7 +12,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) 
 import life  # noqa: E402
 import tap  # noqa: E402
 from lab import Lab, requirements  # noqa: E402
-from play import prepare  # noqa: E402
+from play import prepare, tell_all  # noqa: E402
 
 
 def main(only):
@@ -21,9 +21,7 @@ def main(only):
         before = {name: life.state_of(node) for name, node in lab.nodes.items()}
         lab.start_agents()
         cast, made = prepare(lab, (life,))
-        for tell in life.STORIES:
-            if not only or tell.__name__ in only:
-                lab.story(tell, cast, made)
+        tell_all(lab, life.STORIES, only, cast, made)
         lab.check_no_packet_filter()
         for pod in (cast.a, cast.b, cast.c, cast.d):
             pod.remove()

@@ -9,10 +9,11 @@ import sys
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) for where in ("stories", "../harness")]
 
 import cluster_ip  # noqa: E402
+import coexist  # noqa: E402
 import look  # noqa: E402
 import node_port  # noqa: E402
 import pods  # noqa: E402
 import selection  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, pods, selection, look), sys.argv[1:], non_masquerade_cidrs=pods.UNMASQUERADED)
+play((cluster_ip, node_port, pods, selection, look, coexist), sys.argv[1:], non_masquerade_cidrs=pods.UNMASQUERADED)

@@ -38,6 +38,8 @@ test  curl                     curl
 test  openssl                  openssl
 test  iproute2                 ip
 test  util-linux               nsenter
+test  iptables                 iptables-nft
+test  procps                   sysctl
 test  python3-kubernetes       -
 test  python3-yaml             -
 test  kubernetes-client        kubectl

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services seen from outside and at the nodes' own addresses: NodePort, external IPs, load balancer addresses."""
 
+import json
+
 from common import FAMILIES, LOOPBACK, all_of, name_of, reached, refused, spread, tap, unanswered, until
 from lab import CLIENT
 from lab_objects import service_object, service_port
@@ -193,5 +195,14 @@ def one_backend_two_ports(lab, cast, made):
             lab.client.peer.close(f"two{family}-{number}")
 
 
+def hooks(lab, cast, made):
+    """Each hook that is configured has its share, and the others none."""
+    rows = [row for node in lab.nodes.values() for row in json.loads(node.fairctl("drops", "--all", "-o", "json"))]
+    served = {row["where"] for row in rows if row["reason"] in ("translated", "forwarded") and int(row["packets"])}
+    tap.is_({hook: hook in served for hook in ("sock", "edge", "from_pod", "uplink")},
+            {"sock": lab.settings.get("socket-path") != "false", "edge": lab.settings.get("xdp") != "false", "from_pod": True,
+             "uplink": True}, "what is configured is at work")
+
+
 STORIES = (outside, inside, other_addresses, source_ranges, refusals, traffic_policies, health_check, host_backend,
-           one_backend_two_ports)
+           one_backend_two_ports, hooks)

@@ -19,16 +19,22 @@ def prepare(lab, themes):
     return cast, made
 
 
+def tell_all(lab, stories, only, *arguments):
+    for tell in stories:
+        if not only or tell.__name__ in only:
+            start = time.monotonic()
+            lab.story(tell, *arguments)
+            tap.diag(f"{tell.__name__} took {time.monotonic() - start:.1f} s")
+
+
 def play(themes, only=(), **settings):
     """Every story of the themes, or those with a name in `only`; then what holds for every lab."""
     requirements()
     with Lab(**settings) as lab:
         cast, made = prepare(lab, themes)
         tap.ok(time.monotonic() - lab.started < 15, "the lab is up", time.monotonic() - lab.started)
-        for theme in themes:
-            for tell in theme.STORIES:
-                if not only or tell.__name__ in only:
-                    lab.story(tell, cast, made)
+        tell_all(lab, [tell for theme in themes for tell in theme.STORIES], only, cast, made)
         lab.check_no_packet_filter()
+        tell_all(lab, [tell for theme in themes for tell in getattr(theme, "LAST", ())], only, cast, made)
         lab.check_no_way_out()
     tap.done()
