@@ -191,7 +191,11 @@ static void cut_tail(char *log, char *ret, size_t size)
         n = strlen(log);
         while (n && log[n - 1] == '\n')
                 log[--n] = '\0';
-        str_copy(ret, size, n < size ? log : log + n - size + 1);
+        if (n >= size) { /* from the beginning of a line, when there is one */
+                log += n - size + 1;
+                log = strchr(log, '\n') ? strchr(log, '\n') + 1 : log;
+        }
+        str_copy(ret, size, log);
         for (char *p = ret; *p; p++)
                 if (*p == '\n')
                         *p = '|';
