@@ -27,26 +27,28 @@ static bool alphanumeric(char c)
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool name_byte(char c)
+{
+        return alphanumeric(c) || (c && strchr("_.-", c));
+}
+
 bool cni_name_valid(const char *name, size_t max)
 {
         if (!alphanumeric(*name) || strlen(name) > max)
                 return false;
-        for (; *name; name++)
-                if (!alphanumeric(*name) && !strchr("_.-", *name))
-                        return false;
-        return true;
+        while (name_byte(*name))
+                name++;
+        return !*name;
 }
 
-/* What Linux takes and the specification allows, less what is not printable ASCII: the name becomes part of a file's
- * name and of JSON. */
+/* Less than Linux takes: the name becomes part of a file's name and of JSON. */
 bool cni_ifname_valid(const char *name)
 {
         if (!*name || strlen(name) >= IFNAME_SIZE || str_eq(name, ".") || str_eq(name, ".."))
                 return false;
-        for (; *name; name++)
-                if (*name <= ' ' || *name > '~' || *name == '/' || *name == ':')
-                        return false;
-        return true;
+        while (name_byte(*name))
+                name++;
+        return !*name;
 }
 
 static int parse_verb(const char *text, enum cni_verb *ret, struct err *reterr)
@@ -195,8 +197,8 @@ static int check_values(const struct cni_env *env, struct err *reterr)
                                CONTAINER_ID_MAX);
         if (verbs[env->verb].ifname && !cni_ifname_valid(env->ifname))
                 return err_set(reterr, CNI_BAD_ENVIRONMENT,
-                               "CNI_IFNAME must have 1 to 15 printable ASCII characters, without \"/\" and \":\", and "
-                               "not be \".\" or \"..\"");
+                               "CNI_IFNAME must have 1 to 15 letters, digits, \"_\", \".\" and \"-\", and not be "
+                               "\".\" or \"..\"");
         if (strlen(env->netns) > NETNS_PATH_MAX || !printable(env->netns, strlen(env->netns)))
                 return err_set(reterr, CNI_BAD_ENVIRONMENT,
                                "CNI_NETNS must be a path of at most %d printable ASCII characters", NETNS_PATH_MAX);
