@@ -43,6 +43,8 @@ test  procps                   sysctl
 test  python3-kubernetes       -
 test  python3-yaml             -
 test  kubernetes-client        kubectl
+test  containernetworking-plugins -
+test  iptables                 iptables
 END
 }
 
