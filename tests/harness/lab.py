@@ -136,6 +136,10 @@ class Pod:
         return self.node.run(["nsenter", f"--net={self.netns}", *(argv.split() if isinstance(argv, str) else argv)],
                              cgroup=self.cgroup, **options)
 
+    def start_program(self, argv, **options):
+        """A program in the pod; a Popen."""
+        return self.node.start(["nsenter", f"--net={self.netns}", *argv], cgroup=self.cgroup, **options)
+
     def host_side(self):
         """Name of its veth on the node."""
         return next(i["name"] for i in self.result["interfaces"] if not i.get("sandbox"))

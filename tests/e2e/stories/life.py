@@ -6,30 +6,46 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 
 import lab_kernel
 from apiserver import BUILD
 from common import FAMILIES, all_of, name_of, reached, refused, spread, tap, until
-from lab_objects import service_object
+from lab_objects import service_object, service_port
 
 BOTH = {"b", "c"}
 
 
 def services():
-    return [service_object("live", spec={"type": "NodePort"}), service_object("late"), service_object("doomed")]
+    ports = [service_port(80), service_port(80, proto="UDP"), service_port(90, 9000)]
+    return [service_object("live", ports, spec={"type": "NodePort"}), service_object("late"), service_object("doomed")]
 
 
 def endpoints(cast):
     return {"live": [cast.b, cast.c], "late": [cast.b], "doomed": [cast.b]}
 
 
+HELD = 50
+
+
+def serve_held(cast):
+    """Servers for the connections that netload holds."""
+    for pod in (cast.b, cast.c):
+        server = pod.start_program([os.path.join(BUILD, "netload"), "serve", "--name", pod.name, "--tcp", "9000"],
+                                   stdout=subprocess.PIPE)
+        server.stdout.readline()
+
+
 class Load:
     """Connections kept, connections made and datagrams counted, from a pod, a node and the client, by both families."""
 
     def __init__(self, lab, cast, made):
-        self.lab, self.begun, self.holds = lab, [], []
+        self.lab, self.begun = lab, []
         live = made["live"]
+        self.holds = [self.hold(cast.a.start_program, f"{live.ips[4]}:90", f"[{live.ips[6]}]:90"),
+                      self.hold(lab.client.start, f"{lab.nodes['n1'].ips[4]}:{live.node_port(90)}",
+                                f"[{lab.nodes['n1'].ips[6]}]:{live.node_port(90)}")]
         for f in FAMILIES:
             n1, n3 = lab.nodes["n1"], lab.nodes["n3"]
             for place, to, port, udp in ((cast.a, live.ips[f], 80, 80), (n1, live.ips[f], 80, 80),
@@ -48,6 +64,14 @@ class Load:
         waiting = place.peer.begin("load", handle, to, port, kind, **options)
         self.begun.append((f"{kind} from {place.name} to {to}", place, handle, waiting))
 
+    @staticmethod
+    def hold(start, *to):
+        """Many connections, each used all the time; returns when all of them are open."""
+        process = start([os.path.join(BUILD, "netload"), "hold", "--concurrency", str(HELD), "--interval", "20", "--announce", *to],
+                        stdout=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        return process
+
     def end(self, title, longest_ms=1000):
         for _, place, handle, _ in self.begun:
             place.peer.end_load(handle)
@@ -55,6 +79,12 @@ class Load:
         tap.ok(sum(t.get("done", 0) for _, t in totals) > 500, f"{title}: there was traffic", totals)
         all_of(f"{title}: no connection and no packet is lost", (
             (what, {k: total.get(k) for k in ("error", "errors", "lost") if total.get(k)}, {}) for what, total in totals))
+        held = []
+        for process in self.holds:
+            process.terminate()
+            held.append(json.loads(process.communicate()[0].splitlines()[-1]))
+        all_of(f"{title}: {HELD} connections held by each of two go on", (
+            (i, (h.get("opened"), h.get("failed"), h.get("broken")), (HELD, 0, 0)) for i, h in enumerate(held)))
         all_of(f"{title}: nobody waits", ((what, total.get("longest_ms", 0), lambda ms: ms < longest_ms)
                                           for what, total in totals))
 
