@@ -8,6 +8,9 @@
  * port of a service's address), EHOSTUNREACH where it would drop (the traffic policy is Local and no endpoint is here):
  * a connect cannot hang inside a hook, and unlike a refusal it says that others may well reach the service. Kernels
  * without bpf_set_retval (before 5.18) have one errno for all: EPERM.
+ *
+ * Multipath TCP connects by sockets of its own behind the application's: they are translated, and its getpeername()
+ * gives the backend.
  */
 #pragma once
 
@@ -41,6 +44,8 @@ static __always_inline struct sock_dest sock_read(const struct bpf_sock_addr *ct
 {
         struct sock_dest d = {.port = (__be16)ctx->user_port, .proto = (__u8)ctx->protocol};
 
+        if (ctx->protocol == IPPROTO_MPTCP)
+                d.proto = IPPROTO_TCP;
         if (v6) {
                 d.addr.w[0] = ctx->user_ip6[0];
                 d.addr.w[1] = ctx->user_ip6[1];
@@ -100,11 +105,17 @@ static __always_inline int sock_exit(enum reason reason)
         }
 }
 
+static __always_inline bool sock_is_any(const struct addr *a)
+{
+        return !a->w[3] && (addr_is_v4(a) || addr_is_zero(a));
+}
+
+/* Also "any", which as a destination means the same. */
 static __always_inline bool sock_is_loopback(const struct addr *a)
 {
         if (addr_is_v4(a))
-                return a->b[12] == 127;
-        return !(a->w[0] | a->w[1] | a->w[2]) && a->w[3] == bpf_htonl(1);
+                return a->b[12] == 127 || !a->w[3];
+        return !(a->w[0] | a->w[1] | a->w[2]) && (!a->w[3] || a->w[3] == bpf_htonl(1));
 }
 
 /* NodePorts are served at the loopback of the node; that of a pod is its own. */
@@ -332,7 +343,7 @@ static __always_inline int sock_bind(struct bpf_sock_addr *ctx, bool v6)
         sock_query(ctx, &d, &q);
         if (bpf_get_netns_cookie(ctx) != knobs.host_netns)
                 return SOCK_PROCEED;
-        if (addr_is_zero(&d.addr) || (addr_is_v4(&d.addr) && !d.addr.w[3]))
+        if (sock_is_any(&d.addr))
                 return sock_exit(REASON_BIND_TAKEN);
         return service_find(&q, &svc) == REASON_TRANSLATED ? sock_exit(REASON_BIND_TAKEN) : SOCK_PROCEED;
 }

@@ -304,7 +304,7 @@ static void a_socket_that_asks_two_services_gets_two_backends_if_there_are(struc
 static void node_ports_are_served_at_all_node_addresses_and_nowhere_else(struct sock_lab *l, enum tongue t)
 {
         struct pods pods = pods_open(t, SOCK_STREAM);
-        static const enum place served[] = {NODE, OTHER_NODE, LOOPBACK};
+        static const enum place served[] = {NODE, OTHER_NODE, LOOPBACK, ANY};
 
         sock_lab_service(l, t, &(struct sock_service){.at = ANY, .port = 30080, .first = 1, .count = 1});
         for (size_t i = 0; i < ARRAY_SIZE(served); i++) {
@@ -314,7 +314,7 @@ static void node_ports_are_served_at_all_node_addresses_and_nowhere_else(struct 
         assert_int_equal(connect_new(t, SOCK_STREAM, OUTSIDE, 30080), ECONNREFUSED);
         assert_int_equal(connect_new(t, SOCK_STREAM, NODE, 30081), ECONNREFUSED);
         assert_int_equal(connect_new(t, SOCK_STREAM, LOOPBACK, 30081), ECONNREFUSED);
-        assert_int_equal(sock_lab_counter(l, REASON_TRANSLATED), 3);
+        assert_int_equal(sock_lab_counter(l, REASON_TRANSLATED), 4);
 }
 
 static void a_node_port_has_the_backends_of_its_family(struct sock_lab *l, enum tongue t)
@@ -430,6 +430,9 @@ static void a_socket_that_connects_elsewhere_forgets_the_service(struct sock_lab
         int fd = new_socket(t, SOCK_DGRAM);
 
         sock_lab_service(l, t, &(struct sock_service){.at = VIP, .port = 53, .proto = IPPROTO_UDP, .count = 1});
+        sock_lab_service(l, t, &(struct sock_service){.at = VIP2, .port = 54, .proto = IPPROTO_UDP, .count = 1});
+        assert_int_equal(connect_to(fd, t, VIP2, 54), 0);
+        assert_string_equal(peer_of(fd), "VIP2:54");
         assert_int_equal(connect_to(fd, t, VIP, 53), 0);
         assert_string_equal(peer_of(fd), "VIP:53");
         assert_int_equal(connect_to(fd, t, POD1, POD_PORT), 0);
@@ -625,7 +628,7 @@ static int set_up(void **state)
 {
         const struct run *r = *state;
 
-        sock_lab_open(&lab, r->test->no_knobs ? KNOB_SOCK : ALL_KNOBS);
+        sock_lab_open(&lab, r->test->no_knobs ? KNOB_SOCK : ALL_KNOBS, SOCK_LAB_SMALL);
         own_netns = remember(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
         return 0;
 }
