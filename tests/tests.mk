@@ -61,9 +61,11 @@ $(O)/bpftest/%: $(O)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB_data
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
 
 NETLOAD_SRC := $(sort $(wildcard tests/load/net*.c))
+
+$(O)/bench/sock_bench: $(call obj,tests/bpf/sock_lab.c)
 
 $(O)/load: $(call obj,$(filter-out $(NETLOAD_SRC),$(call c_files,tests/load))) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)

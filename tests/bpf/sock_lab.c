@@ -277,20 +277,20 @@ static void set_knobs(struct sock_lab *lab)
         memcpy(data, &lab->knobs, sizeof(lab->knobs));
 }
 
-/* What the socket programs do not use is not made; the rest is small. */
-static void size_map(struct bpf_map *map)
+/* What the socket programs do not use is not made. */
+static void size_map(struct bpf_map *map, uint32_t max)
 {
         static const char *const unused[] = {"flows", "pods", "buckets", "fragments", "events", "service_names"};
-        static const char *const small[] = {"services", "slots",        "backends",
+        static const char *const sized[] = {"services", "slots",        "backends",
                                             "affinity", "sock_replies", "service_stats"};
 
         bpf_map__set_pin_path(map, NULL);
         for (size_t i = 0; i < ARRAY_SIZE(unused); i++)
                 if (str_eq(bpf_map__name(map), unused[i]))
                         bpf_map__set_autocreate(map, false);
-        for (size_t i = 0; i < ARRAY_SIZE(small); i++)
-                if (str_eq(bpf_map__name(map), small[i]))
-                        bpf_map__set_max_entries(map, 1024);
+        for (size_t i = 0; i < ARRAY_SIZE(sized); i++)
+                if (str_eq(bpf_map__name(map), sized[i]))
+                        bpf_map__set_max_entries(map, max);
 }
 
 static void take_map(struct sock_lab *lab, const struct bpf_map *map)
@@ -345,7 +345,7 @@ static void set_route(struct sock_lab *lab, const char *text, int bits, enum rou
         set(lab, MAP_ROUTES, &key, &route);
 }
 
-void sock_lab_open(struct sock_lab *ret, uint32_t knob_flags)
+void sock_lab_open(struct sock_lab *ret, uint32_t knob_flags, uint32_t max)
 {
         const char *build = getenv("FL_BUILD");
         struct bpf_map *map;
@@ -361,7 +361,7 @@ void sock_lab_open(struct sock_lab *ret, uint32_t knob_flags)
         ret->object = bpf_object__open_file(path, NULL);
         if (!ret->object)
                 die(path);
-        bpf_object__for_each_map(map, ret->object) size_map(map);
+        bpf_object__for_each_map(map, ret->object) size_map(map, max);
         set_knobs(ret);
         check(bpf_object__load(ret->object), path);
         bpf_object__for_each_map(map, ret->object) take_map(ret, map);

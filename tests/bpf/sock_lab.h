@@ -48,8 +48,11 @@ struct sock_lab {
         struct knobs knobs;
 };
 
-/* Makes namespace and cgroup on the first call. Without BPF or cgroup v2 the process ends with 77. */
-void sock_lab_open(struct sock_lab *ret, uint32_t knob_flags);
+#define SOCK_LAB_SMALL 1024
+
+/* Makes namespace and cgroup on the first call. max: elements of the maps. Without BPF or cgroup v2 the process ends
+ * with 77. */
+void sock_lab_open(struct sock_lab *ret, uint32_t knob_flags, uint32_t max);
 void sock_lab_close(struct sock_lab *lab);
 
 struct sock_service {

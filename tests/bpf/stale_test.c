@@ -213,7 +213,7 @@ static int set_up(void **state)
 {
         struct err e = ERR_NULL;
 
-        sock_lab_open(&lab, KNOB_SOCK | KNOB_RETVAL);
+        sock_lab_open(&lab, KNOB_SOCK | KNOB_RETVAL, SOCK_LAB_SMALL);
         if (stale_new(&lab.maps, &stale, &e) == 0)
                 return 0;
         fprintf(stderr, "%s\n", e.msg);
