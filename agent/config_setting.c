@@ -47,6 +47,8 @@ const struct setting settings[] = {
                 "a node fails; the annotation fairlead.dev/load-balancing: random|maglev of a Service says otherwise."),
         {"serviceProxyName", SETTING_TEXT, AT(service_proxy_name), NULL, 0, 0,
          "=NAME: serve the Services with this label service.kubernetes.io/service-proxy-name (default: those without)"},
+        {"serviceCIDRs", SETTING_CIDRS, AT(service_cidrs), NULL, 0, 0,
+         "=CIDR,...: addresses of Services: what is none of them there is refused (default: the API's ServiceCIDRs)"},
         {"nodePortAddresses", SETTING_CIDRS, AT(nodeport_addresses), NULL, 0, 0,
          "=CIDR,...: node addresses that serve NodePorts (default: all)"},
         {"nodePortMin", SETTING_NUMBER, AT(nodeport_min), "30000", 1, 65535, "the API server's range of NodePorts"},
