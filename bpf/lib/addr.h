@@ -9,6 +9,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/abi/hash.h"
 #include "bpf/abi/types.h"
 
 /* The compiler neither keeps nor merges nor splits these. */
@@ -43,23 +44,7 @@ static __always_inline bool addr_is_zero(const struct addr *a)
         return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
 }
 
-/*
- * 64 bits of a tuple that is aligned to 8. A sum of independent products, so that the multiplier's pipeline is kept
- * full; then folded, so that each bit of the result depends on all words. Same on every node and after every restart:
- * Maglev tables are indexed by it, and the flow table outlives the programs.
- */
-static __always_inline __u64 tuple_hash(const struct tuple *t)
-{
-        const __u64 *w = (const __u64 *)t;
-        __u64 h = w[0] * 0x9e3779b97f4a7c15ULL + w[1] * 0xc2b2ae3d27d4eb4fULL + w[2] * 0x165667b19e3779f9ULL +
-                  w[3] * 0xd6e8feb86659fd93ULL + w[4] * 0xff51afd7ed558ccdULL;
-
-        h ^= h >> 32;
-        h *= 0xc4ceb9fe1a85ec53ULL;
-        return h ^ h >> 29;
-}
-
-/* The same of an address alone: affinity where the table is a permutation. */
+/* Of an address alone: affinity where the table is a permutation. */
 static __always_inline __u32 addr_hash(const struct addr *a)
 {
         struct tuple t __attribute__((aligned(8))) = {.src = *a};

@@ -64,14 +64,9 @@ static __always_inline __u32 *flow_word_of(struct flow *f)
         return (__u32 *)&f->flags;
 }
 
-static __always_inline __u32 flow_tag(__u64 hash)
-{
-        return hash >> 32 | 1; /* never that of a free way */
-}
-
 static __always_inline struct flow_set *flow_set_get(__u32 n)
 {
-        n &= knobs.flow_sets - 1;
+        n &= knobs.flow_sets - 1; /* of a hash: flow_set_of */
         return bpf_map_lookup_elem(&flows, &n);
 }
 
@@ -172,11 +167,11 @@ static __always_inline struct flow *flow_find(const struct tuple *key, __u64 has
 
         if (!set)
                 return NULL;
-        ways = flow_match(set, flow_tag(hash));
+        ways = flow_match(set, flow_tag_of(hash));
         if (!ways)
                 return NULL;
         way = flow_lowest(ways);
-        ret->index = ((__u32)hash & (knobs.flow_sets - 1)) * FLOW_WAYS + way;
+        ret->index = flow_set_of(hash, knobs.flow_sets) * FLOW_WAYS + way;
         return flow_read(set, way, key, now, ret);
 }
 
@@ -458,12 +453,12 @@ __noinline int flow_claim_once(const struct tuple *key, struct flow_claim *ret, 
                 return FLOW_NO_ROOM;
         s = &work->survey;
         hash = tuple_hash(key);
-        n = (__u32)hash & (knobs.flow_sets - 1);
+        n = flow_set_of(hash, knobs.flow_sets);
         set = flow_set_get(n);
         if (!set)
                 return FLOW_NO_ROOM;
         s->now = now;
-        s->tag = flow_tag(hash);
+        s->tag = flow_tag_of(hash);
         flow_survey_set(set, key, s);
         if (s->found) {
                 ret->index = n * FLOW_WAYS + s->found - 1;

@@ -58,6 +58,13 @@ enum tcp_bits {
         TCP_ACK = 0x10,
 };
 
+/* How `to` differs from the packet. */
+enum packet_change {
+        CHANGE_NONE,
+        CHANGE_WANTED, /* to be rewritten */
+        CHANGE_DONE,   /* it has been: an ICMP error */
+};
+
 /*
  * What a program knows of its packet. The first half is the parser's. `to` is what the stages decide it shall become;
  * the packet itself changes last, in one place (nat.h), so that any stage may still refuse it as it came.
@@ -78,7 +85,7 @@ struct packet {
         int verdict;   /* of REASON_FORWARDED and REASON_REFUSED */
         __u32 service; /* service.id, 0: none */
         __u32 mtu;     /* of REASON_TOO_BIG: of the IP packet */
-        __u32 pad;
+        __u32 change;  /* enum packet_change */
 };
 
 enum {

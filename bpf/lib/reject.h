@@ -19,7 +19,7 @@
 
 #define REJECT_QUOTE_V4 548  /* of the packet that an error is about: 576 in all (RFC 1812, 4.3.2.3) */
 #define REJECT_QUOTE_V6 1232 /* 1280 in all (RFC 4443, 3.1) */
-#define REJECT_CHUNK    64
+#define REJECT_CHUNK    32   /* on the stack, of which kernels before 6.9 round every frame up to 32 */
 
 /* Answers a second and object. Errors are for people and path MTUs; a reset ends a wait. */
 #define REJECT_ICMP_PER_S 1000

@@ -19,7 +19,8 @@ struct service_query {
         __u8 proto;
         bool outside;  /* the client is outside the cluster */
         bool own_node; /* the destination is known to be this node (loopback), whatever the routes say */
-        __u8 pad[3];
+        bool trial;    /* another hook asks again when this one is refused: do not count it */
+        __u8 pad[2];
         __u32 hash; /* of the flow, for permutation tables; clients that have no flow yet give a random number */
 };
 
@@ -181,11 +182,16 @@ static __always_inline __u32 slot_pick(const struct slot_range *range, __u32 has
         return l ? l->backend[BOUND(i, SLOT_LINE - 1)] : 0;
 }
 
+/* Of a backend that drains only the connections stay, not the clients. */
 static __always_inline __u32 affinity_find(const struct affinity_key *key, __u32 max_age, __u32 now)
 {
         const struct affinity *a = bpf_map_lookup_elem(&affinity, key);
+        const struct backend *b;
 
-        if (!a || clock_age(now, a->seen) > max_age || !backend_is_current(a->backend, a->generation))
+        if (!a || clock_age(now, a->seen) > max_age)
+                return 0;
+        b = backend_get(a->backend);
+        if (!b || !b->service || b->generation != a->generation || b->flags & BACKEND_TERMINATING)
                 return 0;
         return a->backend;
 }
@@ -259,7 +265,7 @@ __noinline int service_choose(const struct service_query *q, struct service_choi
         if (r == REASON_TRANSLATED)
                 return r;
         stats = service_stats_get(ret->service);
-        if (stats)
+        if (stats && !q->trial)
                 stats->refused++;
         return r;
 }

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What a packet becomes: p->to, from the flow it is of, or from the service it is to, for which a flow is made. The
+ * packet itself stays as it is.
+ *
+ * A packet of no flow and to no service costs a look into the flow table and the filters' bits, all without a call.
+ */
+#pragma once
+
+#include "flow.h"
+#include "parse.h"
+#include "service.h"
+
+/* What tells a packet's bytes in statistics: its IP length. */
+static __always_inline void translate_count(const struct packet *p, __u32 service, bool reply)
+{
+        struct service_stats *stats = service_stats_get(service);
+
+        if (!stats)
+                return;
+        if (reply) {
+                stats->reply_packets++;
+                stats->reply_bytes += p->length;
+        } else {
+                stats->packets++;
+                stats->bytes += p->length;
+        }
+}
+
+/* The state bits that this packet adds to its own entry. */
+static __always_inline __u32 translate_state(const struct packet *p, union flow_word word)
+{
+        __u32 state = word.state;
+
+        if (word.flags & FLOW_REPLY)
+                state |= FLOW_SEEN_REPLY;
+        if (p->tuple.proto != IPPROTO_TCP || p->flags & PACKET_LATER)
+                return state;
+        if (p->tcp & TCP_FIN)
+                state |= FLOW_FIN;
+        if (p->tcp & TCP_RST)
+                state |= FLOW_RST;
+        if (!(word.flags & FLOW_REPLY) && !(p->tcp & TCP_SYN) && state & FLOW_SEEN_REPLY)
+                state |= FLOW_ESTABLISHED;
+        return state;
+}
+
+/* The flow goes on by this packet. f: the entry, which may be another flow's by now (flow.h, point 6). */
+static __always_inline void translate_account(const struct packet *p, struct flow *f, const struct flow_hit *hit,
+                                              __u32 now)
+{
+        union flow_word word = {.all = hit->word};
+        __u32 state = translate_state(p, word);
+
+        f->packets++;
+        f->bytes += p->length;
+        if (hit->service)
+                translate_count(p, hit->service, word.flags & FLOW_REPLY);
+        if (hit->seen != now || state != word.state)
+                flow_update(hit->index, hit->peer, word.epoch, state, now);
+}
+
+/*
+ * Is the flow over, and the packet the first of another one? A client may use a port again as soon as its connection is
+ * closed. UDP has no end: it stays with a backend as long as that is the same one.
+ */
+static __always_inline bool translate_is_over(const struct packet *p, const struct flow_hit *hit)
+{
+        union flow_word word = {.all = hit->word};
+
+        if (word.flags & FLOW_REPLY)
+                return false;
+        if (p->tuple.proto == IPPROTO_TCP)
+                return (p->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN && flow_is_closing(word.state);
+        return p->tuple.proto == IPPROTO_UDP && hit->backend && !backend_is_current(hit->backend, hit->generation);
+}
+
+/* The node's own address of that family. */
+static __always_inline const struct addr *node_addr(bool v4)
+{
+        const struct node *n = map_single(&node);
+        const struct addr *a;
+
+        if (!n)
+                return NULL;
+        a = v4 ? &n->v4 : &n->v6;
+        return addr_is_zero(a) ? NULL : a;
+}
+
+/* A new flow may keep its source, or has to get the node's: the backend's answers must come back this way. */
+static __always_inline bool translate_needs_snat(const struct packet *p, const struct service_choice *c, bool outside)
+{
+        if (addr_equal(&c->addr, &p->tuple.src))
+                return true;
+        if (outside || p->hook == HOOK_OVERLAY)
+                return !(c->backend_flags & BACKEND_LOCAL) && !(c->service_flags & SERVICE_DSR);
+        /* A pod's service whose endpoint is not of the cluster: as all that pods send outside. */
+        return p->hook == HOOK_FROM_POD && knobs.flags & KNOB_MASQUERADE && !(c->backend_flags & BACKEND_LOCAL) &&
+               !route_find(&c->addr);
+}
+
+/*
+ * Who the backend shall see. Usually the node. A process of the host whose own host is the backend gets the answers to
+ * a connection with itself only if they leave the host: from the service's address, which is nobody's.
+ */
+static __always_inline enum reason translate_source(const struct packet *p, const struct service_choice *c,
+                                                    bool outside, struct flow_new *n)
+{
+        const struct addr *own;
+
+        n->sources = FLOW_PORT_KEEP;
+        n->to.src = p->tuple.src;
+        if (p->hook == HOOK_TO_UPLINK && c->backend_flags & BACKEND_HOST && c->backend_flags & BACKEND_LOCAL) {
+                n->to.src = p->tuple.dst;
+                n->flags |= FLOW_SNAT;
+        } else if (translate_needs_snat(p, c, outside)) {
+                own = node_addr(p->flags & PACKET_V4);
+                if (!own)
+                        return REASON_NO_ROUTE;
+                n->to.src = *own;
+                n->flags |= FLOW_SNAT;
+                n->sources = FLOW_PORT_OF_RANGE;
+        }
+        return REASON_OK;
+}
+
+/* SCTP's checksum is over its ports and all of the packet: where they change, it cannot be carried. */
+static __always_inline bool translate_can(const struct packet *p, const struct tuple *to)
+{
+        return p->tuple.proto != IPPROTO_SCTP || (to->sport == p->tuple.sport && to->dport == p->tuple.dport);
+}
+
+static __always_inline enum reason translate_insert(struct packet *p, struct flow_work *w, __u32 now)
+{
+        int r;
+
+        if (p->tuple.proto == IPPROTO_SCTP)
+                w->fresh.sources = FLOW_PORT_FIXED;
+        if (!translate_can(p, &w->fresh.to))
+                return REASON_UNSUPPORTED;
+        r = flow_insert(now);
+        if (r == FLOW_NO_PORT)
+                return REASON_SNAT_PORTS;
+        if (r != FLOW_ADDED && r != FLOW_EXISTS)
+                return REASON_FLOW_TABLE;
+        p->to = w->hit.to;
+        p->change = CHANGE_WANTED;
+        return r == FLOW_ADDED ? REASON_TRANSLATED : REASON_OK;
+}
+
+/* Counts the packet of a flow that was just made, or found after all, and notes what it says of its state. */
+static __always_inline void translate_first(const struct packet *p, const struct flow_hit *hit, __u32 now)
+{
+        struct flow_set *set = flow_set_get(hit->index / FLOW_WAYS);
+
+        if (set)
+                translate_account(p, &set->flow[BOUND(hit->index, FLOW_WAYS - 1)], hit, now);
+}
+
+/* What choosing works on. */
+struct translate_work {
+        struct service_query query;
+        struct service_choice choice;
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __type(key, __u32);
+        __type(value, struct translate_work);
+        __uint(max_entries, 1);
+} translate_scratch SEC(".maps");
+
+static __always_inline void translate_query(const struct packet *p, bool outside, struct service_query *q)
+{
+        q->client = p->tuple.src;
+        q->addr = p->tuple.dst;
+        q->port = p->tuple.dport;
+        q->proto = p->tuple.proto;
+        q->outside = outside;
+        q->own_node = false;
+        q->trial = p->hook == HOOK_EDGE;
+        q->hash = tuple_hash(&p->tuple) >> 32;
+}
+
+/* A flow to the chosen backend, as far as it does not depend on who asks. */
+static __always_inline void translate_fresh(const struct packet *p, const struct service_choice *c, struct flow_new *n)
+{
+        n->key = p->tuple;
+        n->to = p->tuple;
+        n->to.dst = c->addr;
+        n->to.dport = c->port;
+        n->backend = c->backend;
+        n->generation = c->generation;
+        n->service = c->service;
+        n->flags = FLOW_DNAT;
+}
+
+/* A packet that may be to a service and is of no flow. REASON_OK: it is to none. */
+__noinline int translate_new(struct packet *p, __u32 outside)
+{
+        struct translate_work *t = map_single(&translate_scratch);
+        struct flow_work *w = map_single(&flow_scratch);
+        struct service_stats *stats;
+        __u32 now = clock_now();
+        enum reason r;
+
+        if (!p || !w || !t)
+                return REASON_INTERNAL;
+        translate_query(p, outside, &t->query);
+        r = service_choose(&t->query, &t->choice);
+        p->service = t->choice.service;
+        if (r != REASON_TRANSLATED)
+                return r;
+        translate_fresh(p, &t->choice, &w->fresh);
+        if (outside)
+                w->fresh.flags |= FLOW_OUTSIDE;
+        r = translate_source(p, &t->choice, outside, &w->fresh);
+        if (!r)
+                r = translate_insert(p, w, now);
+        if (r != REASON_OK && r != REASON_TRANSLATED)
+                return r;
+        stats = service_stats_get(p->service);
+        if (stats && r == REASON_TRANSLATED)
+                stats->connections++;
+        translate_first(p, &w->hit, now);
+        return REASON_TRANSLATED;
+}
+
+/*
+ * A pod's packet to the outside of the cluster gets the uplink's address. What has no ports, and is no echo, cannot be
+ * told apart when answers come. TCP only when it begins: the rest is of connections that came from outside to the pod
+ * itself, whose answers must keep their source, or of those that nobody can save.
+ */
+__noinline int translate_masquerade(struct packet *p, const struct addr *own)
+{
+        struct flow_work *w = map_single(&flow_scratch);
+        __u32 now = clock_now();
+        enum reason r;
+
+        if (!p || !own || !w)
+                return REASON_INTERNAL;
+        if (p->flags & PACKET_LATER && !p->tuple.sport)
+                return REASON_FRAGMENT;
+        if (p->tuple.proto == IPPROTO_TCP && (p->tcp & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+                return REASON_OK;
+        if (p->flags & PACKET_ECHO && p->icmp != ICMP_ECHO && p->icmp != ICMPV6_ECHO_REQUEST)
+                return REASON_OK;
+        if (!service_proto(p->tuple.proto) && !(p->flags & PACKET_ECHO))
+                return REASON_UNSUPPORTED;
+        w->fresh = (struct flow_new){
+                .key = p->tuple, .to = p->tuple, .flags = FLOW_SNAT | FLOW_MASQUERADE, .sources = FLOW_PORT_OF_RANGE};
+        w->fresh.to.src = *own;
+        r = translate_insert(p, w, now);
+        if (r != REASON_OK && r != REASON_TRANSLATED)
+                return r;
+        translate_first(p, &w->hit, now);
+        return REASON_TRANSLATED;
+}
+
+/*
+ * REASON_OK: as it is (p->to is p->tuple). REASON_TRANSLATED: p->to is something else. Else the packet goes no further.
+ * outside: the client of a new flow would be outside of the cluster.
+ */
+static __always_inline enum reason translate(struct packet *p, bool outside)
+{
+        __u64 hash = tuple_hash(&p->tuple);
+        __u32 now = clock_now();
+        struct flow_work *w = map_single(&flow_scratch);
+        struct flow_hit *hit;
+        struct flow *f;
+
+        if (!w)
+                return REASON_INTERNAL;
+        hit = &w->hit;
+        f = flow_find(&p->tuple, hash, now, hit);
+        if (f && !translate_is_over(p, hit)) {
+                translate_account(p, f, hit, now);
+                p->to = hit->to;
+                p->change = CHANGE_WANTED;
+                p->service = hit->service;
+                return REASON_TRANSLATED;
+        }
+        p->to = p->tuple;
+        if (f) {
+                flow_remove(hit->index, hit->peer, ((union flow_word){.all = hit->word}).epoch);
+                FLOW_COUNT(stale);
+        }
+        if (!service_filter(&p->tuple.dst, p->tuple.dport, p->tuple.proto))
+                return REASON_OK;
+        return translate_new(p, outside);
+}

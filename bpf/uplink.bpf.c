@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The node's NICs. */
+#include "lib/stage.h"
+
+/* From outside of the cluster, or from other nodes without a tunnel. What is not ours the kernel gets as it came. */
+static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
+{
+        struct packet *p = &w->packet;
+        const struct route *route;
+        enum reason r = packet_parse(skb, p);
+
+        if (r || stage_is_foreign(p))
+                return r;
+        r = stage_translate(skb, p, true);
+        if (r != REASON_OK)
+                return r == REASON_TRANSLATED ? stage_forward(skb, w, HOOK_UPLINK) : r;
+        route = route_find(&p->tuple.dst);
+        if (route && route->type == ROUTE_POD)
+                return stage_forward(skb, w, HOOK_UPLINK);
+        return REASON_OK;
+}
+
+SEC("tc")
+int from_uplink(struct __sk_buff *skb)
+{
+        struct hook_work *w = hook_enter(HOOK_UPLINK);
+
+        return w ? hook_exit(skb, &w->packet, HOOK_UPLINK, from_uplink_stages(skb, w)) : CTX_DROP;
+}
+
+/*
+ * From the host's own processes: answers of endpoints in the host's network, and packets to services that were not
+ * translated at the socket. An answer keeps its way out.
+ */
+static __always_inline enum reason to_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
+{
+        struct packet *p = &w->packet;
+        enum reason r = packet_parse(skb, p);
+
+        if (r || stage_is_foreign(p))
+                return REASON_OK;
+        r = stage_translate(skb, p, false);
+        if (r != REASON_TRANSLATED)
+                return r;
+        if (!addr_equal(&p->to.dst, &p->tuple.dst))
+                return stage_forward(skb, w, HOOK_TO_UPLINK);
+        if (p->change == CHANGE_WANTED)
+                r = nat_rewrite(skb, p, HOOK_TO_UPLINK, false) ?: REASON_TRANSLATED;
+        return r;
+}
+
+/* What the dataplane has sent comes with the mark. */
+SEC("tc")
+int to_uplink(struct __sk_buff *skb)
+{
+        struct hook_work *w = hook_enter(HOOK_TO_UPLINK);
+
+        if (skb->mark & knobs.mark)
+                return CTX_PASS;
+        return w ? hook_exit(skb, &w->packet, HOOK_TO_UPLINK, to_uplink_stages(skb, w)) : CTX_DROP;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
