@@ -45,6 +45,10 @@ test  python3-yaml             -
 test  kubernetes-client        kubectl
 test  containernetworking-plugins -
 test  iptables                 iptables
+test  containerd               containerd
+test  runc                     runc
+test  busybox-static           -
+test  python3-grpcio           -
 END
 }
 
