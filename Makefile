@@ -41,6 +41,7 @@ LIBS_datapath := -lbpf -lelf
 LIBS_netlink := -lnl-route-3 -lnl-3
 LIBS    := -lgnutls -ljson-c -lcurl -lyaml -lsqlite3 -levent -levent_pthreads -lz -lpthread -lm
 
+comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
@@ -151,7 +152,7 @@ $(O)/fairctl $(O)/fairlead-agent: private LIBS += $(LIBS_datapath)
 $(O)/fairlead-agent: private LIBS += $(LIBS_netlink)
 # The plugin lives for two milliseconds and is copied to where the runtime looks for it: static, it starts in a third less
 # time and needs nothing there. (libnl's resolver, which the linker warns of, is not used.)
-$(O)/fairlead-cni: private LIBS := $(if $(SAN),,-static -Wl,--no-warnings) -lnl-3 -ljson-c
+$(O)/fairlead-cni: private LIBS = $(if $(SAN),,-static $(if $(findstring --no-warnings,$(shell ld --help)),-Wl$(comma)--no-warnings)) -lnl-3 -ljson-c
 
 $(PROGRAMS): $(O)/stamp.link
 	$(call say,LD,$@)

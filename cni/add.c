@@ -104,7 +104,7 @@ static int prepare(struct add *x, struct err *reterr)
                 r = refuse_existing(x, reterr);
         if (r)
                 return r;
-        return netlink_open(&x->host, reterr) ? err_set(reterr, CNI_KERNEL, "cannot open a netlink socket") : 0;
+        return netlink_open(&x->host, reterr) ? CNI_KERNEL : 0;
 }
 
 static int lease_and_record(struct add *x, struct ipam *ipam, struct err *reterr)

@@ -28,7 +28,7 @@ int verb_del(struct call *c, struct err *reterr)
         if (r)
                 return r;
         if (netlink_open(&host, reterr))
-                return err_set(reterr, CNI_KERNEL, "cannot open a netlink socket");
+                return CNI_KERNEL;
         r = release_device_later(&host, host_ifname, reterr);
         if (c->conf.ipam_type && !r)
                 r = delegate_call(&c->delegate, VERB_DEL, reterr);

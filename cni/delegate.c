@@ -185,6 +185,7 @@ int delegate_add(const struct delegate *d, struct attachment *a, struct json_obj
 {
         _cleanup_strbuf_ struct strbuf out = STRBUF_NULL;
         _cleanup_json_ struct json_object *result = NULL;
+        struct json_object *dns;
         int r = call(d, VERB_ADD, &out, reterr);
 
         if (r)
@@ -204,7 +205,9 @@ int delegate_add(const struct delegate *d, struct attachment *a, struct json_obj
                 a->addresses[1] = a->addresses[0];
                 a->addresses[0] = v4;
         }
-        *ret_dns = json_object_get(conf_get(result, "dns"));
+        dns = conf_get(result, "dns");
+        /* host-local prints an empty one when it knows of none. */
+        *ret_dns = json_is_object(dns) && json_object_object_length(dns) ? json_object_get(dns) : NULL;
         return 0;
 }
 

@@ -417,12 +417,16 @@ def gc_collects(lab, agent):
 def killed_at_any_moment(lab, agent):
     rng, pods = random.Random(4711), [lab.pod() for _ in range(10)]
     outcomes = {"before": 0, "in between": 0, "after": 0}
+    start = time.monotonic()
+    lab.call("ADD", pods[0])
+    whole = time.monotonic() - start
+    lab.call("DEL", pods[0])
     for i in range(600):
         if outcomes["in between"] == 60:
             break
         pod = pods[i % len(pods)]
         child = lab.start("ADD", pod)
-        time.sleep(rng.uniform(0, 0.003))
+        time.sleep(rng.uniform(0, whole))
         child.send_signal(signal.SIGKILL)
         answer = lab.finish(child)
         begun = left(lab) != NOTHING
@@ -510,7 +514,8 @@ def addresses_by_host_local(lab, agent):
         return
     folder = os.path.join(lab.dir, "host-local")
     conf = lab.conf("1.0.0", ipam={"type": "host-local", "dataDir": folder, "ranges": [
-        [{"subnet": "10.99.0.0/29"}], [{"subnet": "fd99::/64"}]], "routes": [{"dst": "0.0.0.0/0"}]})
+        [{"subnet": "10.99.0.0/29"}], [{"subnet": "fd99::/64"}]], "routes": [{"dst": "0.0.0.0/0"}]},
+        dns={"nameservers": ["10.96.0.10"]})
 
     def held():
         base = os.path.join(folder, "fairlead")
@@ -520,6 +525,7 @@ def addresses_by_host_local(lab, agent):
     added = lab.call("ADD", pod, conf)
     tap.is_(added.code, 0, "an ADD with host-local succeeds")
     tap.is_([ip["address"] for ip in added.output["ips"]], ["10.99.0.2/32", "fd99::2/128"], "its addresses are used")
+    tap.is_(added.output["dns"], {"nameservers": ["10.96.0.10"]}, "and the configuration's dns, as it has none")
     tap.is_((lab.addresses(pod), held(), lab.leases()), (["10.99.0.2/32", "fd99::2/128"], ["10.99.0.2", "fd99::2"], {}),
             "in the pod, in host-local's books, and not in ours")
     check = dict(conf, prevResult=added.output)
