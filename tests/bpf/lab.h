@@ -16,7 +16,8 @@
 #define LAB_FLOW_SETS  256
 #define LAB_MARK       0x00800000
 #define LAB_VNI        1
-#define LAB_BACKENDS   8 /* of a lab_service */
+#define LAB_BACKENDS   8     /* of a lab_service */
+#define LAB_SNAT_PORT  61000 /* the only one there is */
 #define LAB_NODEPORT   30080
 #define LAB_MTU_UPLINK 1500
 #define LAB_MTU_POD    1450

@@ -39,6 +39,7 @@ static const uint8_t macs[][6] = {
         [MAC_GATEWAY] = {2, 0, 0, 0, 0, 0x9},
         [MAC_UPLINK] = {2, 0, 0, 0, 1, 1},
         [MAC_ROUTER] = {2, 0, 0, 0, 1, 0xfe},
+        [MAC_NODE2] = {2, 0, 0, 0, 1, 2},
         [MAC_VXLAN] = {2, 0, 0, 0, 2, 1},
         [MAC_GROUP] = {1, 0, 0x5e, 0, 0, 0xfb},
         [MAC_ALL] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
@@ -176,7 +177,7 @@ static void finish_sum(uint8_t *l4, size_t len, size_t at, const struct packet_s
         if (spec->proto == IPPROTO_UDP && check == 0)
                 check = 0xffff;
         if (spec->flags & PACKET_BAD_SUM)
-                check ^= 0x0100;
+                check = packet_fold((uint32_t)check + 0x0100);
         put16(l4 + at, check);
 }
 

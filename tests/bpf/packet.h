@@ -45,6 +45,7 @@ enum mac {
         MAC_GATEWAY, /* host side of the pods' veths */
         MAC_UPLINK,
         MAC_ROUTER, /* what the uplink's packets go to and come from */
+        MAC_NODE2,
         MAC_VXLAN,
         MAC_GROUP,
         MAC_ALL,
@@ -70,7 +71,7 @@ enum packet_flags {
         PACKET_MORE = 1 << 4,      /* more fragments */
         PACKET_FRAGMENT = 1 << 5,  /* IPv6: a fragment header even at offset 0 without MORE */
         PACKET_ZERO_SUM = 1 << 6,  /* UDP without a checksum */
-        PACKET_BAD_SUM = 1 << 7,   /* the L4 checksum is wrong by 1 */
+        PACKET_BAD_SUM = 1 << 7,   /* the L4 checksum is wrong, by 0x0100 */
         PACKET_DF = 1 << 8,        /* IPv4: don't fragment */
         PACKET_PADDED = 1 << 9,    /* bytes behind the IP packet, as a short Ethernet frame has */
         PACKET_TCP_OPTS = 1 << 10, /* 12 bytes of TCP options */
