@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fairlead-agent: puts the parts together, and takes them apart. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "agent/caps.h"
+#include "agent/health.h"
+#include "agent/status.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "datapath/stale.h"
+
+#define STALE_SOON_MS  100   /* after a sync: what lost its backend is closed */
+#define STALE_EVERY_MS 30000 /* and what came up meanwhile */
+
+struct agent {
+        struct agent_config config;
+        struct loop *loop;
+        struct kubeconfig *kubeconfig;
+        struct kube_client *client;
+        struct events *events;
+        struct datapath *datapath;
+        struct informer *nodes, *service_cidrs;
+        struct network *network;
+        struct services *services;
+        struct metrics *metrics;
+        struct health *health;
+        struct status *status;
+        struct stale *stale;
+        struct loop_timer *stale_timer;
+        struct loop_signal *term, *interrupt;
+        uint64_t start_ns;
+};
+
+/* systemd's Type=notify: sd_notify(3) without the library. */
+static void notify(const char *state)
+{
+        const char *path = getenv("NOTIFY_SOCKET");
+        struct sockaddr_un un = {.sun_family = AF_UNIX};
+        size_t n = path ? strlen(path) : 0;
+        _cleanup_close_ int fd = -1;
+
+        if (!n || n >= sizeof(un.sun_path) || (path[0] != '/' && path[0] != '@'))
+                return;
+        memcpy(un.sun_path, path, n);
+        if (path[0] == '@')
+                un.sun_path[0] = '\0';
+        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0)
+                sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&un,
+                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+}
+
+/* ---- the datapath ---- */
+
+static uint32_t flow_sets(uint32_t entries)
+{
+        uint32_t sets = 1;
+
+        while (sets < entries / FLOW_WAYS)
+                sets *= 2;
+        return sets;
+}
+
+static uint32_t knob_flags(const struct agent_config *c)
+{
+        return (c->routing == ROUTING_VXLAN ? KNOB_TUNNEL : 0) | (c->masquerade ? KNOB_MASQUERADE : 0) |
+               (c->socket_path ? KNOB_SOCK : 0) | (c->nodeport_loopback ? KNOB_NODEPORT_LOOPBACK : 0) |
+               (c->bind_protect ? KNOB_BIND_PROTECT : 0);
+}
+
+static void tell_fallbacks(const struct features *f)
+{
+#define X(name, necessary, use, without)                                                                               \
+        if (!f->name)                                                                                                  \
+                log_info("the kernel lacks a feature", "feature=%s use=%s instead=%s", #name, use, without);
+        FEATURES(X)
+#undef X
+}
+
+static int open_datapath(struct agent *a, struct err *reterr)
+{
+        const struct agent_config *c = &a->config;
+        struct datapath_opts opts = {
+                .pin_root = c->pin_root,
+                .cgroup_root = c->cgroup_root,
+                .knobs = {.flags = knob_flags(c),
+                          .flow_sets = flow_sets(c->flow_entries),
+                          .mark = c->mark,
+                          .vni = c->vni,
+                          .snat_port_min = (uint16_t)c->snat_port_min,
+                          .snat_port_max = (uint16_t)c->snat_port_max,
+                          .timeouts = c->timeouts,
+                          .pod_mtu = c->mtu,
+                          .drop_events_per_s = c->drop_events_per_s},
+                .sizes = c->sizes,
+                .no_xdp = !c->xdp,
+                .xdp_generic_ok = c->xdp_generic,
+                .no_tcx = !c->tcx,
+        };
+        int r = datapath_open(&opts, &a->datapath, reterr);
+
+        if (!r)
+                tell_fallbacks(datapath_features(a->datapath));
+        return r;
+}
+
+/* ---- sockets whose backend is gone ---- */
+
+static void on_stale_timer(void *userdata)
+{
+        struct agent *a = userdata;
+        struct stale_result result = {0};
+        struct err err = ERR_NULL;
+
+        if (stale_sweep(a->stale, &result, &err))
+                log_limited(LOG_LEVEL_WARN, 60000, "sockets without backend cannot be closed", "error=%s", err.msg);
+        else if (result.sockets)
+                log_debug("sockets without backend were closed", "sockets=%u namespaces=%u", result.sockets,
+                          result.namespaces);
+        loop_timer_set(a->stale_timer, STALE_EVERY_MS);
+}
+
+static int watch_stale(struct agent *a, struct err *reterr)
+{
+        struct err why = ERR_NULL;
+        int r = stale_new(datapath_maps(a->datapath), &a->stale, &why);
+
+        if (r == STALE_UNSUPPORTED) {
+                log_info("connected UDP sockets stay with backends that are gone", "reason=%s", why.msg);
+                return 0;
+        }
+        if (r)
+                return err_set(reterr, r, "%s", why.msg);
+        r = loop_timer_new(a->loop, on_stale_timer, a, &a->stale_timer);
+        if (!r)
+                loop_timer_set(a->stale_timer, STALE_EVERY_MS);
+        return r;
+}
+
+/* ---- what happens ---- */
+
+static void on_network_changed(void *userdata)
+{
+        struct agent *a = userdata;
+        const struct host_port *ports;
+        size_t n;
+
+        if (!a->network || !a->services)
+                return;
+        n = network_host_ports(a->network, &ports);
+        services_set_node(a->services, network_node(a->network), ports, n);
+        if (a->status)
+                status_changed(a->status);
+}
+
+static void on_services_changed(void *userdata)
+{
+        struct agent *a = userdata;
+
+        if (a->status)
+                status_changed(a->status);
+        if (a->health)
+                health_changed(a->health);
+        if (a->stale)
+                loop_timer_set(a->stale_timer, STALE_SOON_MS);
+}
+
+static void on_services_synced(void *userdata)
+{
+        struct agent *a = userdata;
+        struct services_stats s;
+
+        services_stats(a->services, &s);
+        log_info("ready", "services=%zu slices=%zu start_ms=%llu", s.services, s.slices,
+                 (unsigned long long)((clock_mono_ns() - a->start_ns) / NS_PER_MS));
+        notify("READY=1");
+        if (a->status)
+                status_changed(a->status);
+}
+
+static void on_nodes_synced(void *userdata)
+{
+        struct agent *a = userdata;
+
+        network_synced(a->network);
+        on_network_changed(a);
+}
+
+static void on_signal(void *userdata)
+{
+        struct agent *a = userdata;
+
+        log_info("ending; the tables stay and traffic goes on", "pid=%d", getpid());
+        notify("STOPPING=1");
+        loop_stop(a->loop);
+}
+
+/* ---- start ---- */
+
+static int start_api(struct agent *a, struct err *reterr)
+{
+        int r = kubeconfig_find(a->config.kubeconfig, &a->kubeconfig, reterr);
+
+        if (!r)
+                r = kube_client_new(&(struct kube_client_opts){.config = a->kubeconfig, .loop = a->loop}, &a->client,
+                                    reterr);
+        if (!r)
+                r = events_new(&(struct events_opts){.client = a->client,
+                                                     .component = "fairlead-agent",
+                                                     .host = a->config.node_name},
+                               &a->events);
+        if (!r)
+                r = informer_new(&(struct informer_opts){.client = a->client,
+                                                         .path = "/api/v1/nodes",
+                                                         .project = network_project_node,
+                                                         .release = network_release_node},
+                                 &a->nodes);
+        if (!r && !a->config.service_cidrs.count)
+                r = informer_new(&(struct informer_opts){.client = a->client,
+                                                         .path = "/apis/networking.k8s.io/v1/servicecidrs",
+                                                         .project = network_project_service_cidr,
+                                                         .release = network_release_service_cidr},
+                                 &a->service_cidrs);
+        return r;
+}
+
+static int start_network(struct agent *a, struct err *reterr)
+{
+        struct network_opts opts = {.loop = a->loop,
+                                    .config = &a->config,
+                                    .datapath = a->datapath,
+                                    .nodes = a->nodes,
+                                    .service_cidrs = a->service_cidrs,
+                                    .events = a->events,
+                                    .own_node = a->config.node_name,
+                                    .changed = on_network_changed,
+                                    .userdata = a};
+
+        return network_new(&opts, &a->network, reterr);
+}
+
+static int start_services(struct agent *a, struct err *reterr)
+{
+        struct services_opts opts = {.loop = a->loop,
+                                     .config = &a->config,
+                                     .maps = datapath_maps(a->datapath),
+                                     .events = a->events,
+                                     .synced = on_services_synced,
+                                     .changed = on_services_changed,
+                                     .userdata = a};
+        int r = services_new(&opts, &a->services, reterr);
+
+        if (r)
+                return r;
+        a->metrics = metrics_agent_new(a->services, opts.maps);
+        r = status_new(&(struct status_opts){.loop = a->loop,
+                                             .config = &a->config,
+                                             .features = datapath_features(a->datapath),
+                                             .services = a->services,
+                                             .network = a->network},
+                       &a->status, reterr);
+        if (!r)
+                r = health_new(&(struct health_opts){.loop = a->loop,
+                                                     .config = &a->config,
+                                                     .services = a->services,
+                                                     .network = a->network,
+                                                     .metrics = a->metrics},
+                               &a->health, reterr);
+        return r;
+}
+
+/* Everything that needs more rights comes before the rights go. */
+static int start(struct agent *a, struct err *reterr)
+{
+        int r = file_mkdirs(a->config.run_dir, 0755, reterr);
+
+        if (!r)
+                r = loop_new(&a->loop);
+        if (!r)
+                r = loop_signal_new(a->loop, SIGTERM, on_signal, a, &a->term);
+        if (!r)
+                r = loop_signal_new(a->loop, SIGINT, on_signal, a, &a->interrupt);
+        if (!r)
+                r = open_datapath(a, reterr);
+        if (!r)
+                r = start_api(a, reterr);
+        if (!r)
+                r = start_network(a, reterr);
+        if (!r)
+                r = start_services(a, reterr);
+        if (!r)
+                r = a->config.socket_path && datapath_features(a->datapath)->cgroup_v2
+                            ? datapath_attach_sock(a->datapath, reterr)
+                            : datapath_detach_sock(a->datapath);
+        if (!r)
+                r = watch_stale(a, reterr);
+        return r ? r : caps_drop(reterr);
+}
+
+static int follow(struct agent *a)
+{
+        informer_on_synced(a->nodes, on_nodes_synced, a);
+        informer_start(a->nodes);
+        if (a->service_cidrs)
+                informer_start(a->service_cidrs);
+        on_network_changed(a);
+        status_changed(a->status);
+        return services_watch(a->services, a->client);
+}
+
+static void stop(struct agent *a)
+{
+        health_free(a->health);
+        status_free(a->status);
+        metrics_agent_free(a->metrics);
+        services_free(a->services);
+        informer_free(a->nodes);
+        informer_free(a->service_cidrs);
+        network_free(a->network);
+        loop_timer_free(a->stale_timer);
+        stale_free(a->stale);
+        events_free(a->events);
+        kube_client_free(a->client);
+        kubeconfig_free(a->kubeconfig);
+        datapath_close(a->datapath);
+        loop_signal_free(a->term);
+        loop_signal_free(a->interrupt);
+        loop_free(a->loop);
+}
+
+static int run(struct agent *a, struct err *reterr)
+{
+        int r = start(a, reterr);
+
+        if (!r)
+                r = follow(a);
+        if (!r)
+                r = loop_run(a->loop);
+        stop(a);
+        return r;
+}
+
+static int cleanup(const struct agent_config *c, struct err *reterr)
+{
+        int r = network_cleanup(c, reterr);
+        char *path = mem_printf("%s/status.json", c->run_dir);
+
+        unlink(path);
+        free(path);
+        return r ? r : datapath_cleanup(c->pin_root, reterr);
+}
+
+int main(int argc, char **argv)
+{
+        struct agent a = {.start_ns = clock_mono_ns()};
+        struct err err = ERR_NULL;
+        bool clean = argc > 1 && str_eq(argv[1], "cleanup");
+        enum log_level level = LOG_LEVEL_INFO;
+        int r = agent_config_parse(argc - clean, argv + clean, &a.config, &err);
+
+        if (r == CONFIG_EXIT)
+                return 0;
+        if (r) {
+                fprintf(stderr, "fairlead-agent: %s\n", err.msg);
+                return 2;
+        }
+        log_level_parse(a.config.log_level, &level);
+        log_init("agent", level);
+        signal(SIGPIPE, SIG_IGN);
+        r = clean ? cleanup(&a.config, &err) : run(&a, &err);
+        if (r)
+                fprintf(stderr, "fairlead-agent: %s\n", *err.msg ? err.msg : strerror(-r));
+        agent_config_deinit(&a.config);
+        return r ? 1 : 0;
+}
