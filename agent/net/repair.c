@@ -80,6 +80,11 @@ static const struct uplink *find_uplink(const struct uplinks *u, uint32_t ifinde
         return NULL;
 }
 
+static const char *xdp_text(enum attach_mode mode)
+{
+        return mode == ATTACH_XDP_NATIVE ? "native" : mode == ATTACH_XDP_GENERIC ? "generic" : "no";
+}
+
 static void attach_uplink(struct network *n, const struct uplink *u, struct uplink_status *status, bool known,
                           struct problems *problems)
 {
@@ -95,10 +100,8 @@ static void attach_uplink(struct network *n, const struct uplink *u, struct upli
         } else if (known) {
                 repaired(n, "programs", status->name);
         } else {
-                log_info("NIC in use", "device=%s mtu=%u xdp=%s", status->name, u->mtu,
-                         status->xdp == ATTACH_XDP_NATIVE    ? "native"
-                         : status->xdp == ATTACH_XDP_GENERIC ? "generic"
-                                                             : "no");
+                log_info("NIC in use", "device=%s mtu=%u xdp=%s note=%s", status->name, u->mtu, xdp_text(status->xdp),
+                         err.msg);
         }
 }
 

@@ -307,7 +307,7 @@ static void a_full_map_is_said_and_tried_again(void **state)
         assert_int_equal(routemap_apply(&r, &want, KEEP_NOTHING, &problems), 2);
         assert_string_equal(problems_text(&problems),
                             "1 routes are missing: the map routes is full (2 entries): no room for 10.0.0.3/32; raise "
-                            "sizes.routes");
+                            "maxRoutes");
         routemap_forget_pod(&r, &want.entries[0].key.addr, 1);
         want.count--;
         memmove(want.entries, want.entries + 1, want.count * sizeof(*want.entries));
