@@ -72,8 +72,7 @@ static int set(struct routemap *r, const struct lpm_entry *e, struct err *reterr
                 return 0;
         address_cidr_text(&e->key.addr, e->key.prefixlen, text);
         if (res == MAP_FULL)
-                return err_set(reterr, -ENOSPC,
-                               "the map routes is full (%u entries): no room for %s; raise maxRoutes",
+                return err_set(reterr, -ENOSPC, "the map routes is full (%u entries): no room for %s; raise maxRoutes",
                                map_info(r->map)->max_entries, text);
         return err_set(reterr, res, "cannot write %s into the map routes: %s", text, strerror(-res));
 }
