@@ -33,6 +33,14 @@ static __always_inline bool edge_is_plain(const struct packet *p)
         return p->flags & PACKET_IP && !(p->flags & not_here) && service_proto(p->tuple.proto);
 }
 
+static __always_inline void edge_account(const struct packet *p)
+{
+        struct flow_work *w = map_single(&flow_scratch);
+
+        if (w)
+                translate_account_at(p, &w->hit, clock_now());
+}
+
 static __always_inline enum reason edge_send(struct xdp_md *ctx, struct packet *p, const struct way *w)
 {
         struct ethhdr *eth;
@@ -67,6 +75,7 @@ static __always_inline enum reason edge_stages(struct xdp_md *ctx, struct hook_w
                 return REASON_OK;
         if (route_fib(ctx, p, &w->way) != REASON_FORWARDED || !w->way.resolved)
                 return REASON_OK;
+        edge_account(p);
         return edge_send(ctx, p, &w->way);
 }
 

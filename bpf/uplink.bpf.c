@@ -2,6 +2,14 @@
 /* The node's NICs. */
 #include "lib/stage.h"
 
+/* Most of what comes in is for this host: no look at the routes for that. */
+static __always_inline bool from_uplink_is_own(const struct packet *p)
+{
+        const struct addr *own = node_addr(p->flags & PACKET_V4);
+
+        return own && addr_equal(own, &p->tuple.dst);
+}
+
 /* From outside of the cluster, or from other nodes without a tunnel. What is not ours the kernel gets as it came. */
 static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
 {
@@ -14,6 +22,8 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
         r = stage_translate(skb, p, true);
         if (r != REASON_OK)
                 return r == REASON_TRANSLATED ? stage_forward(skb, w, HOOK_UPLINK) : r;
+        if (from_uplink_is_own(p))
+                return r;
         route = route_find(&p->tuple.dst);
         if (route && route->type == ROUTE_POD)
                 return stage_forward(skb, w, HOOK_UPLINK);

@@ -292,7 +292,7 @@ enum flow_result {
         FLOW_AGAIN, /* of flow_claim_once only */
 };
 
-enum { FLOW_TRIES = 6, FLOW_SPINS = 32, FLOW_PORT_TRIES = 24 };
+enum { FLOW_TRIES = 12, FLOW_SPINS = 32, FLOW_PORT_TRIES = 24 };
 
 /* In memory and not in registers, of which the verifier would keep every combination apart. */
 struct flow_survey {

@@ -60,9 +60,15 @@ static __always_inline void translate_account(const struct packet *p, struct flo
                 flow_update(hit->index, hit->peer, word.epoch, state, now);
 }
 
+static __always_inline bool translate_is_stale(const struct flow_hit *hit)
+{
+        return hit->backend && !backend_is_current(hit->backend, hit->generation);
+}
+
 /*
  * Is the flow over, and the packet the first of another one? A client may use a port again as soon as its connection is
- * closed. UDP has no end: it stays with a backend as long as that is the same one.
+ * closed, and who still knocks at a backend that is gone without having heard of it shall find another. UDP has no end:
+ * it stays with a backend as long as that is the same one.
  */
 static __always_inline bool translate_is_over(const struct packet *p, const struct flow_hit *hit)
 {
@@ -70,9 +76,11 @@ static __always_inline bool translate_is_over(const struct packet *p, const stru
 
         if (word.flags & FLOW_REPLY)
                 return false;
-        if (p->tuple.proto == IPPROTO_TCP)
-                return (p->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN && flow_is_closing(word.state);
-        return p->tuple.proto == IPPROTO_UDP && hit->backend && !backend_is_current(hit->backend, hit->generation);
+        if (p->tuple.proto == IPPROTO_UDP)
+                return translate_is_stale(hit);
+        if (p->tuple.proto != IPPROTO_TCP || (p->tcp & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+                return false;
+        return flow_is_closing(word.state) || (!(word.state & FLOW_SEEN_REPLY) && translate_is_stale(hit));
 }
 
 /* The node's own address of that family. */
@@ -148,8 +156,9 @@ static __always_inline enum reason translate_insert(struct packet *p, struct flo
         return r == FLOW_ADDED ? REASON_TRANSLATED : REASON_OK;
 }
 
-/* Counts the packet of a flow that was just made, or found after all, and notes what it says of its state. */
-static __always_inline void translate_first(const struct packet *p, const struct flow_hit *hit, __u32 now)
+/* The same by the entry's index: of a flow that was just made or found after all, and for XDP, which counts what it
+ * sends itself and leaves the rest to the uplink's program. */
+static __always_inline void translate_account_at(const struct packet *p, const struct flow_hit *hit, __u32 now)
 {
         struct flow_set *set = flow_set_get(hit->index / FLOW_WAYS);
 
@@ -222,7 +231,8 @@ __noinline int translate_new(struct packet *p, __u32 outside)
         stats = service_stats_get(p->service);
         if (stats && r == REASON_TRANSLATED)
                 stats->connections++;
-        translate_first(p, &w->hit, now);
+        if (p->hook != HOOK_EDGE)
+                translate_account_at(p, &w->hit, now);
         return REASON_TRANSLATED;
 }
 
@@ -253,7 +263,7 @@ __noinline int translate_masquerade(struct packet *p, const struct addr *own)
         r = translate_insert(p, w, now);
         if (r != REASON_OK && r != REASON_TRANSLATED)
                 return r;
-        translate_first(p, &w->hit, now);
+        translate_account_at(p, &w->hit, now);
         return REASON_TRANSLATED;
 }
 
@@ -274,7 +284,9 @@ static __always_inline enum reason translate(struct packet *p, bool outside)
         hit = &w->hit;
         f = flow_find(&p->tuple, hash, now, hit);
         if (f && !translate_is_over(p, hit)) {
+#ifndef HOOK_XDP
                 translate_account(p, f, hit, now);
+#endif
                 p->to = hit->to;
                 p->change = CHANGE_WANTED;
                 p->service = hit->service;
