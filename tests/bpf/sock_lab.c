@@ -170,21 +170,29 @@ static void run_ip(const char *commands)
                 die("cannot make addresses with ip(8)");
 }
 
-/* The kernel makes a new IPv6 address usable a little later. */
-static void wait_for_addresses(void)
+/* Nobody listens there: a connection is refused. (A UDP socket would be connected before the address is.) */
+static bool is_reachable(enum place p)
 {
         struct sockaddr_storage sa;
-        socklen_t len = place_sockaddr(V6, PLACES - 1, 1, &sa);
+        socklen_t len = place_sockaddr(V6, p, 1, &sa);
+        int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool refused = connect(fd, (struct sockaddr *)&sa, len) < 0 && errno == ECONNREFUSED;
 
-        for (int i = 0; i < 2000; i++) {
-                int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = connect(fd, (struct sockaddr *)&sa, len);
+        close(fd);
+        return refused;
+}
 
-                close(fd);
-                if (r == 0)
-                        return;
-                usleep(1000);
-        }
-        die("the addresses of the loopback device do not come up");
+/* The kernel makes each new IPv6 address usable a little later. */
+static void wait_for_addresses(void)
+{
+        int tries = 0;
+
+        for (int p = POD1; p < PLACES; p++)
+                for (; !is_reachable((enum place)p); tries++) {
+                        if (tries == 2000)
+                                die("the addresses of the loopback device do not come up");
+                        usleep(1000);
+                }
 }
 
 static void new_netns(bool node)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -585,6 +586,47 @@ static void clients_on_the_node_use_the_slots_for_inside(struct sock_lab *l, enu
         assert_in_range(pod_of_connection(t, &pods, VIP, 80), 0, 1);
 }
 
+struct updates {
+        struct sock_lab *lab;
+        enum tongue tongue;
+        bool stop;
+        uint32_t done;
+};
+
+/* The agent's way: a new range is written, then the service is pointed to it. */
+static void *update_all_the_time(void *userdata)
+{
+        struct updates *u = userdata;
+        struct sock_service s = {.at = VIP, .port = 53, .proto = IPPROTO_UDP};
+
+        for (; !__atomic_load_n(&u->stop, __ATOMIC_RELAXED); u->done++) {
+                s.count = 1 + u->done % 4;
+                u->lab->next_service = 2 + u->done % 8;
+                u->lab->next_line = 2 + u->done % 8;
+                sock_lab_service(u->lab, u->tongue, &s);
+        }
+        return NULL;
+}
+
+static void a_service_that_changes_all_the_time_refuses_nobody(struct sock_lab *l, enum tongue t)
+{
+        struct sock_service s = {.at = VIP, .port = 53, .proto = IPPROTO_UDP, .count = 4};
+        struct updates updates = {.lab = l, .tongue = t};
+        int refused = 0, calls = 0;
+        pthread_t thread;
+
+        sock_lab_service(l, t, &s);
+        assert_int_equal(pthread_create(&thread, NULL, update_all_the_time, &updates), 0);
+        while (calls < 5000 || (__atomic_load_n(&updates.done, __ATOMIC_RELAXED) < 500 && calls < 1000000)) {
+                refused += connect_new(t, SOCK_DGRAM, VIP, 53) != 0;
+                calls++;
+        }
+        __atomic_store_n(&updates.stop, true, __ATOMIC_RELAXED);
+        pthread_join(thread, NULL);
+        assert_int_equal(refused, 0);
+        assert_true(updates.done >= 500);
+}
+
 /* ---- other knobs */
 
 static void without_the_knob_the_nodes_loopback_is_its_own(struct sock_lab *l, enum tongue t)
@@ -683,6 +725,7 @@ int main(void)
                 TEST(each_pod_has_an_affinity_of_its_own),
                 TEST(backends_get_equal_shares),
                 TEST(clients_on_the_node_use_the_slots_for_inside),
+                TEST(a_service_that_changes_all_the_time_refuses_nobody),
                 TEST_NO_KNOBS(without_the_knob_the_nodes_loopback_is_its_own),
                 TEST_NO_KNOBS(without_the_knob_a_node_port_can_be_bound),
                 TEST_NO_KNOBS(without_set_retval_a_refusal_is_eperm),
