@@ -490,7 +490,10 @@ static int compare_ports(const void *a, const void *b)
         const struct host_port *x = a, *y = b;
         int order = strcmp(x->owner, y->owner);
 
-        return order ? order : memcmp(x, y, sizeof(*x));
+        order = order ? order : memcmp(&x->pod_ip, &y->pod_ip, sizeof(x->pod_ip));
+        order = order ? order : x->proto - y->proto;
+        order = order ? order : x->host_port - y->host_port;
+        return order ? order : memcmp(&x->host_ip, &y->host_ip, sizeof(x->host_ip));
 }
 
 size_t attachments_host_ports(struct attachments *a, const struct host_port **ret)

@@ -90,7 +90,10 @@ void node_summary_read(const struct json_object *node, struct node_summary *ret)
 
 bool node_summary_equal(const struct node_summary *a, const struct node_summary *b)
 {
-        return memcmp(a, b, sizeof(*a)) == 0;
+        return str_eq(a->name, b->name) && str_eq(a->uid, b->uid) && str_eq(a->zone, b->zone) &&
+               str_eq(a->skipped, b->skipped) && a->addresses_n == b->addresses_n && a->cidrs_n == b->cidrs_n &&
+               memcmp(a->addresses, b->addresses, sizeof(a->addresses)) == 0 &&
+               memcmp(a->cidrs, b->cidrs, sizeof(a->cidrs)) == 0;
 }
 
 void service_cidr_read(const struct json_object *o, struct service_cidr_summary *ret)

@@ -51,7 +51,7 @@ static void repair_vxlan(struct network *n, struct problems *problems)
         const struct vxlan_want want = {.port = (uint16_t)n->opts.config->vxlan_port, .mtu = n->mtu};
         const char *why;
         enum vxlan_verdict verdict = vxlan_check(&n->state, &want, &why);
-        bool same = n->vxlan_ifindex && memcmp(&want, &n->vxlan, sizeof(want)) == 0;
+        bool same = n->vxlan_ifindex && want.port == n->vxlan.port && want.mtu == n->vxlan.mtu;
         uint32_t ifindex = 0;
         struct err err = ERR_NULL;
 
