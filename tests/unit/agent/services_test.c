@@ -11,31 +11,31 @@
 #include "agent/desired.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "unit/agent/world.h"
+#include "unit/agent/svcworld.h"
 
-static struct world w;
+static struct svcworld w;
 
 static int setup(void **state)
 {
         log_init("test", LOG_LEVEL_ERROR);
-        world_init(&w, NULL);
+        svcworld_init(&w, NULL);
         return 0;
 }
 
 static int teardown(void **state)
 {
-        world_deinit(&w);
+        svcworld_deinit(&w);
         return 0;
 }
 
-static struct world_endpoint ready(bool local)
+static struct svcworld_endpoint ready(bool local)
 {
-        return (struct world_endpoint){.there = true, .ready = true, .serving = true, .local = local};
+        return (struct svcworld_endpoint){.there = true, .ready = true, .serving = true, .local = local};
 }
 
-static struct world_service plain(int endpoints)
+static struct svcworld_service plain(int endpoints)
 {
-        struct world_service s = {.there = true, .type = "ClusterIP", .created_s = 10, .ports = 2};
+        struct svcworld_service s = {.there = true, .type = "ClusterIP", .created_s = 10, .ports = 2};
 
         for (int i = 0; i < endpoints; i++)
                 s.endpoints[i] = ready(i % 4 == 0);
@@ -44,7 +44,7 @@ static struct world_service plain(int endpoints)
 
 static void check(void)
 {
-        const char *wrong = world_check(&w);
+        const char *wrong = svcworld_check(&w);
 
         if (wrong)
                 fail_msg("%s", wrong);
@@ -54,10 +54,10 @@ static void a_service_leads_to_its_endpoints(void **state)
 {
         w.service[0] = plain(4);
         w.service[0].dual = true;
-        world_tell(&w, 0);
+        svcworld_tell(&w, 0);
         check();
-        assert_int_equal(world_look(&w, "10.96.0.1", 80, IPPROTO_TCP).n_in, 2);
-        assert_int_equal(world_look(&w, "fd00:96::1", 53, IPPROTO_UDP).n_in, 2);
+        assert_int_equal(svcworld_look(&w, "10.96.0.1", 80, IPPROTO_TCP).n_in, 2);
+        assert_int_equal(svcworld_look(&w, "fd00:96::1", 53, IPPROTO_UDP).n_in, 2);
 }
 
 static void an_unchanged_service_costs_no_write(void **state)
@@ -66,10 +66,10 @@ static void an_unchanged_service_costs_no_write(void **state)
 
         w.service[0] = plain(4);
         w.service[0].external_ip = 1;
-        world_tell(&w, 0);
-        world_sync(&w);
+        svcworld_tell(&w, 0);
+        svcworld_sync(&w);
         before = w.writes;
-        world_tell(&w, 0);
+        svcworld_tell(&w, 0);
         check();
         assert_int_equal(w.writes, before);
 }
@@ -78,14 +78,14 @@ static void a_change_writes_little(void **state)
 {
         uint64_t before;
 
-        for (int i = 0; i < WORLD_SERVICES; i++) {
+        for (int i = 0; i < SVCWORLD_SERVICES; i++) {
                 w.service[i] = plain(4);
-                world_tell(&w, i);
+                svcworld_tell(&w, i);
         }
-        world_sync(&w);
+        svcworld_sync(&w);
         before = w.writes;
         w.service[3].endpoints[4] = ready(false);
-        world_tell(&w, 3);
+        svcworld_tell(&w, 3);
         check();
         /* Two ports: a backend, a slot line and a frontend each. */
         assert_int_equal(w.writes - before, 6);
@@ -104,10 +104,10 @@ static void a_restart_changes_nothing(void **state)
         w.service[1].dual = true;
         w.service[1].node_port = 30001;
         for (int i = 0; i < 2; i++)
-                world_tell(&w, i);
-        world_sync(&w);
+                svcworld_tell(&w, i);
+        svcworld_sync(&w);
         before = w.writes;
-        world_restart(&w);
+        svcworld_restart(&w);
         check();
         assert_int_equal(w.writes - before, 1); /* the filters, which are written whole */
 }
@@ -116,25 +116,25 @@ static void what_went_while_no_agent_ran_is_removed_after_the_sync(void **state)
 {
         w.service[0] = plain(5);
         w.service[1] = plain(3);
-        world_tell(&w, 0);
-        world_tell(&w, 1);
-        world_sync(&w);
+        svcworld_tell(&w, 0);
+        svcworld_tell(&w, 1);
+        svcworld_sync(&w);
         w.service[0].there = false;
         w.service[1].endpoints[0].there = false;
         services_free(w.services);
         assert_int_equal(services_new(&(struct services_opts){.config = &w.config, .maps = &w.maps}, &w.services, NULL),
                          0);
         services_sync(w.services);
-        assert_true(world_look(&w, "10.96.0.1", 80, IPPROTO_TCP).found);
+        assert_true(svcworld_look(&w, "10.96.0.1", 80, IPPROTO_TCP).found);
         free(w.views[0]);
         w.views[0] = NULL;
-        for (int k = 0; k < WORLD_SLICES; k++) {
+        for (int k = 0; k < SVCWORLD_SLICES; k++) {
                 free(w.slices[0][k]);
                 w.slices[0][k] = NULL;
         }
-        world_restart(&w);
+        svcworld_restart(&w);
         check();
-        assert_false(world_look(&w, "10.96.0.1", 80, IPPROTO_TCP).found);
+        assert_false(svcworld_look(&w, "10.96.0.1", 80, IPPROTO_TCP).found);
 }
 
 static size_t skipped;
@@ -150,24 +150,24 @@ static void of_two_services_with_one_address_the_older_has_it(void **state)
 {
         w.service[0] = plain(2);
         w.service[0].external_ip = 9;
-        world_tell(&w, 0);
+        svcworld_tell(&w, 0);
         check();
-        assert_int_equal(world_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 1);
+        assert_int_equal(svcworld_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 1);
         w.service[1] = plain(4);
         w.service[1].external_ip = 9;
         w.service[1].created_s = 5;
-        world_tell(&w, 1);
+        svcworld_tell(&w, 1);
         check();
-        assert_int_equal(world_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 2);
+        assert_int_equal(svcworld_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 2);
         skipped = 0;
         services_each_skipped(w.services, note_skipped, NULL);
         assert_int_equal(skipped, 2); /* two ports */
         assert_non_null(strstr(skipped_text, "Service ns/s0: 203.0.113.9:"));
         assert_non_null(strstr(skipped_text, "already belongs to ns/s1, which is older"));
         w.service[1].there = false;
-        world_tell(&w, 1);
+        svcworld_tell(&w, 1);
         check();
-        assert_int_equal(world_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 1);
+        assert_int_equal(svcworld_look(&w, "203.0.113.9", 80, IPPROTO_TCP).n_in, 1);
         skipped = 0;
         services_each_skipped(w.services, note_skipped, NULL);
         assert_int_equal(skipped, 0);
@@ -187,7 +187,7 @@ static void host_ports_are_frontends(void **state)
         for (int i = 0; i < 3; i++)
                 ports[i].pod_ip = (struct addr){.w = {0, 0, htonl(0xffff), htonl(0x0af40002)}};
         services_set_node(w.services, &node, ports, 3);
-        world_sync(&w);
+        svcworld_sync(&w);
         assert_false(w.broken);
         key.addr.w[2] = htonl(0xffff);
         assert_int_equal(map_lookup(w.inner.m[MAP_SERVICES], &key, &value), 0);
@@ -199,7 +199,7 @@ static void host_ports_are_frontends(void **state)
         assert_int_equal(skipped, 1);
         assert_non_null(strstr(skipped_text, "hostPort/0.0.0.0: port 8080/TCP of pod ns/q: another pod has it"));
         services_set_node(w.services, &node, NULL, 0);
-        world_sync(&w);
+        svcworld_sync(&w);
         assert_int_not_equal(map_lookup(w.inner.m[MAP_SERVICES], &key, &value), 0);
 }
 
@@ -223,28 +223,28 @@ static uint32_t full_maps(void)
 
 static void fill(const uint32_t sizes[4], enum map_id full)
 {
-        world_deinit(&w);
-        world_init(&w, sizes);
-        for (int i = 0; i < WORLD_SERVICES; i++) {
+        svcworld_deinit(&w);
+        svcworld_init(&w, sizes);
+        for (int i = 0; i < SVCWORLD_SERVICES; i++) {
                 w.service[i] = plain(8);
                 w.service[i].created_s = i;
-                world_tell(&w, i);
+                svcworld_tell(&w, i);
         }
-        world_sync(&w);
+        svcworld_sync(&w);
         assert_false(w.broken);
-        assert_true(degraded() > 0 && degraded() < WORLD_SERVICES);
+        assert_true(degraded() > 0 && degraded() < SVCWORLD_SERVICES);
         assert_true(full_maps() & 1U << full);
-        for (int i = 1; i < WORLD_SERVICES; i++) {
+        for (int i = 1; i < SVCWORLD_SERVICES; i++) {
                 w.service[i].there = false;
-                world_tell(&w, i);
+                svcworld_tell(&w, i);
         }
-        world_sync(&w);
+        svcworld_sync(&w);
         assert_false(w.broken);
-        world_tell(&w, 0);
+        svcworld_tell(&w, 0);
         check();
         for (int i = 0; i < 2; i++) { /* there was room all along for two; for the last as soon as others went */
                 w.service[5 * i] = plain(8);
-                world_tell(&w, 5 * i);
+                svcworld_tell(&w, 5 * i);
         }
         check();
         assert_int_equal(degraded(), 0);
@@ -274,15 +274,15 @@ static void too_many_service_ports_leave_the_rest_at_work(void **state)
 /* Without room for a fresh range a change goes over the old one. */
 static void a_change_without_room_reuses_its_own_slots(void **state)
 {
-        world_deinit(&w);
-        world_init(&w, (const uint32_t[]){4096, 2, 4096, 4096});
+        svcworld_deinit(&w);
+        svcworld_init(&w, (const uint32_t[]){4096, 2, 4096, 4096});
         w.service[0] = plain(8);
-        world_tell(&w, 0);
+        svcworld_tell(&w, 0);
         check();
         for (int i = 0; i < 8; i += 2) {
                 w.service[0].endpoints[i].there = false;
                 w.service[0].endpoints[8 + i % 4] = ready(false);
-                world_tell(&w, 0);
+                svcworld_tell(&w, 0);
                 check();
         }
 }
@@ -294,7 +294,7 @@ static void writes_that_fail_are_made_up_for(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
                 w.service[0] = plain(2 + (int)i);
                 w.service[0].external_ip = (int)i + 1;
-                world_tell(&w, 0);
+                svcworld_tell(&w, 0);
                 w.fail_writes_to = maps[i];
                 services_sync(w.services);
                 assert_false(w.broken);
@@ -310,18 +310,18 @@ static int below(int n)
         return rand() % n;
 }
 
-static void change_endpoint(struct world_endpoint *e)
+static void change_endpoint(struct svcworld_endpoint *e)
 {
         bool terminating = below(4) == 0;
 
-        *e = (struct world_endpoint){.there = below(4) != 0,
-                                     .ready = !terminating && below(4) != 0,
-                                     .serving = below(3) != 0,
-                                     .terminating = terminating,
-                                     .local = below(3) == 0};
+        *e = (struct svcworld_endpoint){.there = below(4) != 0,
+                                        .ready = !terminating && below(4) != 0,
+                                        .serving = below(3) != 0,
+                                        .terminating = terminating,
+                                        .local = below(3) == 0};
 }
 
-static void change_service(struct world_service *s)
+static void change_service(struct svcworld_service *s)
 {
         static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer"};
         static const char *const balances[] = {NULL, NULL, "random", "maglev"};
@@ -343,7 +343,7 @@ static void change_service(struct world_service *s)
 
 static void random_step(void)
 {
-        int i = below(WORLD_SERVICES);
+        int i = below(SVCWORLD_SERVICES);
 
         switch (below(8)) {
         case 0:
@@ -357,12 +357,12 @@ static void random_step(void)
                 if (!w.service[i].type)
                         w.service[i] = plain(below(8));
                 for (int n = 1 + below(4); n > 0; n--)
-                        change_endpoint(&w.service[i].endpoints[below(WORLD_ENDPOINTS)]);
+                        change_endpoint(&w.service[i].endpoints[below(SVCWORLD_ENDPOINTS)]);
         }
         if (!w.service[i].type)
                 w.service[i].there = false;
         if (w.service[i].type)
-                world_tell(&w, i);
+                svcworld_tell(&w, i);
 }
 
 static void random_walk(unsigned seed, int rounds)
@@ -374,15 +374,15 @@ static void random_walk(unsigned seed, int rounds)
                 for (int n = 1 + below(6); n > 0; n--)
                         random_step();
                 if (below(10) == 0)
-                        world_restart(&w);
+                        svcworld_restart(&w);
                 if (below(10) == 0) {
                         w.fail_writes_to = below(4) ? MAP_SLOTS : MAP_SERVICES;
                         services_sync(w.services);
                         w.fail_writes_to = -1;
                         if (below(2))
-                                world_restart(&w);
+                                svcworld_restart(&w);
                 }
-                wrong = world_check(&w);
+                wrong = svcworld_check(&w);
                 if (wrong)
                         fail_msg("seed %u, round %d: %s", seed, round, wrong);
         }

@@ -10,14 +10,14 @@
 #include "base/str.h"
 #include "datapath/address.h"
 #include "datapath/map_ops.h"
-#include "unit/agent/world.h"
+#include "unit/agent/svcworld.h"
 
 /* ---- watched maps ---- */
 
 struct watched {
         struct map map;
         struct map *inner;
-        struct world *world;
+        struct svcworld *world;
         enum map_id id;
 };
 
@@ -26,14 +26,14 @@ static struct watched *watched_of(const struct map *m)
         return container_of(m, struct watched, map);
 }
 
-static void disorder(struct world *w, const char *what, uint32_t a, uint32_t b)
+static void disorder(struct svcworld *w, const char *what, uint32_t a, uint32_t b)
 {
         if (!w->broken)
                 snprintf(w->why, sizeof(w->why), "%s (%u, %u)", what, a, b);
         w->broken = true;
 }
 
-static void check_range(struct world *w, const struct service *s, struct slot_range range)
+static void check_range(struct svcworld *w, const struct service *s, struct slot_range range)
 {
         for (uint32_t i = 0; i < range.size && !w->broken; i++) {
                 uint32_t line = (range.base + i) / SLOT_LINE, id;
@@ -53,7 +53,7 @@ static void check_range(struct world *w, const struct service *s, struct slot_ra
 static int check_frontend(void *userdata, const void *key, const void *value)
 {
         const struct service *s = value;
-        struct world *w = userdata;
+        struct svcworld *w = userdata;
         struct service_key k;
         struct filters f;
         uint32_t zero = 0, bit;
@@ -119,7 +119,7 @@ static const struct map_ops watched_ops = {
         .free = watched_free,
 };
 
-static void watch_map(struct world *w, enum map_id id)
+static void watch_map(struct svcworld *w, enum map_id id)
 {
         struct watched *x = mem_new(struct watched);
 
@@ -134,7 +134,7 @@ static void watch_map(struct world *w, enum map_id id)
 
 /* ---- objects ---- */
 
-struct json_object *world_json(const char *fmt, ...)
+struct json_object *svcworld_json(const char *fmt, ...)
 {
         struct json_object *o = NULL;
         struct strbuf b = STRBUF_NULL;
@@ -155,7 +155,7 @@ struct json_object *world_json(const char *fmt, ...)
         return o;
 }
 
-static struct json_object *service_json(const struct world_service *s, int i)
+static struct json_object *service_json(const struct svcworld_service *s, int i)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
 
@@ -174,29 +174,30 @@ static struct json_object *service_json(const struct world_service *s, int i)
                 strbuf_printf(&b, ",'sessionAffinity':'ClientIP'");
         if (s->ranges)
                 strbuf_printf(&b, ",'loadBalancerSourceRanges':['198.51.100.0/24','2001:db8::/32']");
-        return world_json("{'metadata':{'namespace':'ns','name':'s%d','creationTimestamp':'2026-01-01T00:00:%02dZ',"
-                          "'annotations':{%s%s%s}},'spec':{'type':'%s',%s},'status':{'loadBalancer':{'ingress':[%s]}}}",
-                          i, s->created_s, s->balance ? "'fairlead.dev/load-balancing':'" : "",
-                          s->balance ? s->balance : "", s->balance ? "'" : "", s->type, b.data,
-                          str_eq(s->type, "LoadBalancer") ? "{'ip':'192.0.2.77','ipMode':'Proxy'}" : "");
+        return svcworld_json(
+                "{'metadata':{'namespace':'ns','name':'s%d','creationTimestamp':'2026-01-01T00:00:%02dZ',"
+                "'annotations':{%s%s%s}},'spec':{'type':'%s',%s},'status':{'loadBalancer':{'ingress':[%s]}}}",
+                i, s->created_s, s->balance ? "'fairlead.dev/load-balancing':'" : "", s->balance ? s->balance : "",
+                s->balance ? "'" : "", s->type, b.data,
+                str_eq(s->type, "LoadBalancer") ? "{'ip':'192.0.2.77','ipMode':'Proxy'}" : "");
 }
 
-static struct json_object *slice_json(const struct world_service *s, int i, int slice)
+static struct json_object *slice_json(const struct svcworld_service *s, int i, int slice)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
 
-        for (int k = slice; k < WORLD_ENDPOINTS; k += 2) {
-                const struct world_endpoint *e = &s->endpoints[k];
+        for (int k = slice; k < SVCWORLD_ENDPOINTS; k += 2) {
+                const struct svcworld_endpoint *e = &s->endpoints[k];
 
                 if (!e->there)
                         continue;
                 strbuf_printf(&b, "%s{'addresses':['%s%d'],'nodeName':'%s',", b.len ? "," : "",
-                              slice ? "fd00:44::" : "10.244.0.", k + 1, e->local ? WORLD_NODE : "n2");
+                              slice ? "fd00:44::" : "10.244.0.", k + 1, e->local ? SVCWORLD_NODE : "n2");
                 strbuf_printf(&b, "'conditions':{'ready':%s,'serving':%s,'terminating':%s}}",
                               e->ready ? "true" : "false", e->serving ? "true" : "false",
                               e->terminating ? "true" : "false");
         }
-        return world_json(
+        return svcworld_json(
                 "{'metadata':{'namespace':'ns','name':'s%d-%d','labels':{'kubernetes.io/service-name':'s%d'}},"
                 "'addressType':'%s','ports':[{'name':'a','port':%d,'protocol':'TCP'},"
                 "{'name':'b','port':%d,'protocol':'UDP'}],'endpoints':[%s]}",
@@ -205,7 +206,7 @@ static struct json_object *slice_json(const struct world_service *s, int i, int 
 
 /* ---- the agent ---- */
 
-static void tell_slice(struct world *w, int i, int slice, struct projector *p)
+static void tell_slice(struct svcworld *w, int i, int slice, struct projector *p)
 {
         _cleanup_json_ struct json_object *o = slice_json(&w->service[i], i, slice);
         struct slice_view *was = w->slices[i][slice];
@@ -215,10 +216,10 @@ static void tell_slice(struct world *w, int i, int slice, struct projector *p)
         free(was);
 }
 
-void world_tell(struct world *w, int i)
+void svcworld_tell(struct svcworld *w, int i)
 {
         _cleanup_json_ struct json_object *o = service_json(&w->service[i], i);
-        struct projector p = {.node_name = WORLD_NODE};
+        struct projector p = {.node_name = SVCWORLD_NODE};
         struct svc_view *was = w->views[i];
         char key[16];
 
@@ -227,12 +228,12 @@ void world_tell(struct world *w, int i)
         if (was || w->views[i])
                 services_set_service(w->services, key, w->views[i]);
         free(was);
-        for (int k = 0; k < WORLD_SLICES; k++)
+        for (int k = 0; k < SVCWORLD_SLICES; k++)
                 if (w->slices[i][k] || w->service[i].there)
                         tell_slice(w, i, k, &p);
 }
 
-static void start_agent(struct world *w)
+static void start_agent(struct svcworld *w)
 {
         struct err err = ERR_NULL;
 
@@ -244,21 +245,21 @@ static void start_agent(struct world *w)
         services_set_node(w->services, &(struct node_view){.ready = true, .zone = "z1"}, NULL, 0);
 }
 
-void world_restart(struct world *w)
+void svcworld_restart(struct svcworld *w)
 {
         services_free(w->services);
         start_agent(w);
-        for (int i = 0; i < WORLD_SERVICES; i++)
-                world_tell(w, i);
+        for (int i = 0; i < SVCWORLD_SERVICES; i++)
+                svcworld_tell(w, i);
         services_initial_state_is_there(w->services);
 }
 
-void world_init(struct world *w, const uint32_t sizes[4])
+void svcworld_init(struct svcworld *w, const uint32_t sizes[4])
 {
         static const enum map_id watched[] = {MAP_SERVICES, MAP_SLOTS, MAP_BACKENDS, MAP_FILTERS};
         static const enum map_id sized[] = {MAP_SERVICES, MAP_SLOTS, MAP_BACKENDS, MAP_SERVICE_NAMES};
 
-        *w = (struct world){.fail_writes_to = -1};
+        *w = (struct svcworld){.fail_writes_to = -1};
         if (maps_init_fake(&w->inner))
                 abort();
         for (size_t i = 0; i < ARRAY_SIZE(sized); i++) {
@@ -272,17 +273,17 @@ void world_init(struct world *w, const uint32_t sizes[4])
         w->maps = w->inner;
         for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
                 watch_map(w, watched[i]);
-        w->config.node_name = (char *)WORLD_NODE;
+        w->config.node_name = (char *)SVCWORLD_NODE;
         start_agent(w);
         services_initial_state_is_there(w->services);
 }
 
-void world_deinit(struct world *w)
+void svcworld_deinit(struct svcworld *w)
 {
         services_free(w->services);
-        for (int i = 0; i < WORLD_SERVICES; i++) {
+        for (int i = 0; i < SVCWORLD_SERVICES; i++) {
                 free(w->views[i]);
-                for (int k = 0; k < WORLD_SLICES; k++)
+                for (int k = 0; k < SVCWORLD_SLICES; k++)
                         free(w->slices[i][k]);
         }
         for (int id = 0; id < MAP_COUNT; id++)
@@ -291,7 +292,7 @@ void world_deinit(struct world *w)
         maps_deinit(&w->inner);
 }
 
-void world_sync(struct world *w)
+void svcworld_sync(struct svcworld *w)
 {
         struct timespec lag = {.tv_nsec = 12 * 1000 * 1000};
 
@@ -303,12 +304,12 @@ void world_sync(struct world *w)
 /* ---- the oracle ---- */
 
 /* The endpoints (bits) that serve clients of one family. */
-static uint32_t reach(const struct world_service *s, bool v6, bool only_local)
+static uint32_t reach(const struct svcworld_service *s, bool v6, bool only_local)
 {
         uint32_t ready = 0, draining = 0;
 
-        for (int k = v6; k < WORLD_ENDPOINTS; k += 2) {
-                const struct world_endpoint *e = &s->endpoints[k];
+        for (int k = v6; k < SVCWORLD_ENDPOINTS; k += 2) {
+                const struct svcworld_endpoint *e = &s->endpoints[k];
 
                 if (!e->there || (only_local && !e->local))
                         continue;
@@ -329,13 +330,13 @@ struct expected {
 #define EXPECTED_MAX 128
 
 struct oracle {
-        struct world *world;
+        struct svcworld *world;
         struct expected e[EXPECTED_MAX];
         size_t n;
         const char *wrong;
 };
 
-static bool older(const struct world *w, int a, int b)
+static bool older(const struct svcworld *w, int a, int b)
 {
         int ca = w->service[a].created_s, cb = w->service[b].created_s;
 
@@ -365,7 +366,7 @@ static void expect(struct oracle *o, int i, int port, const char *address, int n
 
 static void expect_service(struct oracle *o, int i)
 {
-        const struct world_service *s = &o->world->service[i];
+        const struct svcworld_service *s = &o->world->service[i];
         char v4[32], v6[32], ext[32];
 
         snprintf(v4, sizeof(v4), "10.96.0.%d", i + 1);
@@ -393,9 +394,9 @@ static void expect_service(struct oracle *o, int i)
 }
 
 /* Which of the service's endpoints lie in the range; bit 31: something else does. */
-static uint32_t in_range(struct world *w, const struct expected *x, struct slot_range range)
+static uint32_t in_range(struct svcworld *w, const struct expected *x, struct slot_range range)
 {
-        const struct world_service *s = &w->service[x->service];
+        const struct svcworld_service *s = &w->service[x->service];
         uint32_t mask = 0;
 
         for (uint32_t i = 0; i < range.size; i++) {
@@ -405,7 +406,7 @@ static uint32_t in_range(struct world *w, const struct expected *x, struct slot_
 
                 map_lookup(w->inner.m[MAP_SLOTS], &line, &slots);
                 map_lookup(w->inner.m[MAP_BACKENDS], &slots.backend[(range.base + i) % SLOT_LINE], &b);
-                for (int k = 0; k < WORLD_ENDPOINTS; k++) {
+                for (int k = 0; k < SVCWORLD_ENDPOINTS; k++) {
                         char text[32];
                         struct addr a;
 
@@ -419,9 +420,9 @@ static uint32_t in_range(struct world *w, const struct expected *x, struct slot_
         return mask;
 }
 
-static const char *compare_ranges(struct world *w, const struct expected *x, const struct service *value)
+static const char *compare_ranges(struct svcworld *w, const struct expected *x, const struct service *value)
 {
-        const struct world_service *s = &w->service[x->service];
+        const struct svcworld_service *s = &w->service[x->service];
         bool v6 = !address_is_v4(&x->key.addr), local_in = !x->external && s->internal_local;
         bool maglev_in = str_eq(s->balance, "maglev"), maglev_out = x->external && !str_eq(s->balance, "random");
         uint32_t in = reach(s, v6, local_in), out = x->external ? reach(s, v6, s->external_local) : 0;
@@ -470,14 +471,14 @@ static uint32_t bits(uint32_t mask)
 }
 
 /* Backends: all that are ready or drain, of families that the service's pools have. */
-static uint32_t expected_backends(const struct world_service *s)
+static uint32_t expected_backends(const struct svcworld_service *s)
 {
         bool external, only_local;
         uint32_t n = 0;
 
         for (int port = 0; s->there && port < s->ports; port++)
-                for (int k = 0; k < WORLD_ENDPOINTS; k++) {
-                        const struct world_endpoint *e = &s->endpoints[k];
+                for (int k = 0; k < SVCWORLD_ENDPOINTS; k++) {
+                        const struct svcworld_endpoint *e = &s->endpoints[k];
 
                         external = s->external_ip || (s->node_port && port == 0);
                         only_local = s->internal_local && !external;
@@ -486,15 +487,15 @@ static uint32_t expected_backends(const struct world_service *s)
         return n;
 }
 
-const char *world_check(struct world *w)
+const char *svcworld_check(struct svcworld *w)
 {
         struct oracle o = {.world = w};
         uint32_t have = 0, want = 0;
 
-        world_sync(w);
+        svcworld_sync(w);
         if (w->broken)
                 return w->why;
-        for (int i = 0; i < WORLD_SERVICES; i++)
+        for (int i = 0; i < SVCWORLD_SERVICES; i++)
                 if (w->service[i].there) {
                         expect_service(&o, i);
                         want += expected_backends(&w->service[i]);
@@ -508,14 +509,14 @@ const char *world_check(struct world *w)
         return have == want ? NULL : "backends are left or missing";
 }
 
-struct world_view world_look(struct world *w, const char *address, int port, int proto)
+struct svcworld_view svcworld_look(struct svcworld *w, const char *address, int port, int proto)
 {
         struct service_key key = {.port = htons((uint16_t)port), .proto = (uint8_t)proto};
-        struct world_view v = {0};
+        struct svcworld_view v = {0};
 
         address_parse(address, &key.addr);
         v.found = !map_lookup(w->inner.m[MAP_SERVICES], &key, &v.value);
-        for (int i = 0; v.found && i < WORLD_SERVICES; i++) {
+        for (int i = 0; v.found && i < SVCWORLD_SERVICES; i++) {
                 struct expected x = {.service = i, .port = proto == IPPROTO_UDP};
 
                 v.n_in = MAX(v.n_in, bits(in_range(w, &x, v.value.in) & ~(1U << 31)));

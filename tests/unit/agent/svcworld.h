@@ -9,16 +9,16 @@
 #include "agent/services.h"
 #include "datapath/map.h"
 
-#define WORLD_SERVICES  6
-#define WORLD_ENDPOINTS 12
-#define WORLD_SLICES    2
-#define WORLD_NODE      "n1"
+#define SVCWORLD_SERVICES  6
+#define SVCWORLD_ENDPOINTS 12
+#define SVCWORLD_SLICES    2
+#define SVCWORLD_NODE      "n1"
 
-struct world_endpoint {
+struct svcworld_endpoint {
         bool there, ready, serving, terminating, local;
 };
 
-struct world_service {
+struct svcworld_service {
         bool there;
         const char *type; /* "ClusterIP", "NodePort" or "LoadBalancer" */
         int created_s;
@@ -28,17 +28,17 @@ struct world_service {
         bool internal_local, external_local, dual, affinity, ranges;
         const char *balance; /* annotation, or NULL */
         /* Those of even number are IPv4, the others IPv6; all of a family are in one slice, but for twins. */
-        struct world_endpoint endpoints[WORLD_ENDPOINTS];
+        struct svcworld_endpoint endpoints[SVCWORLD_ENDPOINTS];
         int port_shift; /* the endpoints' ports begin there */
 };
 
-struct world {
+struct svcworld {
         struct maps inner, maps;
         struct agent_config config;
         struct services *services;
-        struct world_service service[WORLD_SERVICES];
-        struct svc_view *views[WORLD_SERVICES];
-        struct slice_view *slices[WORLD_SERVICES][WORLD_SLICES];
+        struct svcworld_service service[SVCWORLD_SERVICES];
+        struct svc_view *views[SVCWORLD_SERVICES];
+        struct slice_view *slices[SVCWORLD_SERVICES][SVCWORLD_SLICES];
         uint64_t writes;
         bool broken; /* a write left a frontend in disorder */
         char why[256];
@@ -46,21 +46,21 @@ struct world {
 };
 
 /* NULL or sizes of maps: services, slot lines, backends, service ids. */
-void world_init(struct world *w, const uint32_t sizes[4]);
-void world_deinit(struct world *w);
+void svcworld_init(struct svcworld *w, const uint32_t sizes[4]);
+void svcworld_deinit(struct svcworld *w);
 /* Kills the agent and starts another on the same maps, with the same API state. */
-void world_restart(struct world *w);
+void svcworld_restart(struct svcworld *w);
 /* Tells the agent what service[i] has become. */
-void world_tell(struct world *w, int i);
+void svcworld_tell(struct svcworld *w, int i);
 /* Syncs, waits out the lag of freed backends, and compares the maps with the oracle. Returns NULL or what is wrong. */
-const char *world_check(struct world *w);
-void world_sync(struct world *w);
+const char *svcworld_check(struct svcworld *w);
+void svcworld_sync(struct svcworld *w);
 
 /* How a frontend's slots look. */
-struct world_view {
+struct svcworld_view {
         bool found;
         struct service value;
         uint32_t n_in, n_out; /* different backends */
 };
-struct world_view world_look(struct world *w, const char *address, int port, int proto);
-struct json_object *world_json(const char *fmt, ...) _printf_(1, 2);
+struct svcworld_view svcworld_look(struct svcworld *w, const char *address, int port, int proto);
+struct json_object *svcworld_json(const char *fmt, ...) _printf_(1, 2);
