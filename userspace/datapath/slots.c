@@ -53,19 +53,19 @@ void slots_free(struct slots *s)
         free(s);
 }
 
-/* The first slot at or behind from, below total, whose bit is as wanted; total when there is none. */
-static uint32_t find_bit(const struct slots *s, uint32_t from, bool set)
+/* The first slot at or behind from, below end, whose bit is as wanted; end when there is none. */
+static uint32_t find_bit(const struct slots *s, uint32_t from, uint32_t end, bool set)
 {
         uint64_t flip = set ? 0 : UINT64_MAX;
 
-        while (from < s->total) {
+        while (from < end) {
                 uint64_t word = (s->words[from / WORD_BITS] ^ flip) >> from % WORD_BITS;
 
                 if (word)
-                        return MIN(from + (uint32_t)__builtin_ctzll(word), s->total);
+                        return MIN(from + (uint32_t)__builtin_ctzll(word), end);
                 from = (from / WORD_BITS + 1) * WORD_BITS;
         }
-        return s->total;
+        return end;
 }
 
 static void set_bits(struct slots *s, struct slot_range range, bool set)
@@ -107,9 +107,9 @@ int slots_alloc(struct slots *s, uint32_t size, uint64_t now_ms, struct slot_ran
                 return 0;
         }
         wake(s, now_ms);
-        s->lowest = found.base = find_bit(s, s->lowest, false);
+        s->lowest = found.base = find_bit(s, s->lowest, s->total, false);
         while (s->total - found.base >= size) {
-                uint32_t end = find_bit(s, found.base, true);
+                uint32_t end = find_bit(s, found.base, found.base + size, true);
 
                 if (end - found.base >= size) {
                         set_bits(s, found, true);
@@ -117,7 +117,7 @@ int slots_alloc(struct slots *s, uint32_t size, uint64_t now_ms, struct slot_ran
                         *ret = found;
                         return 0;
                 }
-                found.base = find_bit(s, end, false);
+                found.base = find_bit(s, end, s->total, false);
         }
         return SLOTS_FULL;
 }
@@ -128,7 +128,7 @@ int slots_adopt(struct slots *s, struct slot_range range)
                 return -ERANGE;
         if (!range.size)
                 return 0;
-        if (find_bit(s, range.base, true) < range.base + range.size)
+        if (find_bit(s, range.base, range.base + range.size, true) < range.base + range.size)
                 return -EEXIST;
         set_bits(s, range, true);
         s->used += range.size;
