@@ -330,9 +330,11 @@ static void claim_all(struct services *s)
                 struct service_state now;
                 size_t k = 0;
 
+                if (!e->state)
+                        continue;
                 make_desired(s, e, &arena, &now);
                 set_age(s, e);
-                for (size_t i = 0; e->state && i < e->state->nfrontends; i++) {
+                for (size_t i = 0; i < e->state->nfrontends; i++) {
                         const struct service_key *key = &e->state->frontends[i].key;
 
                         while (k < now.nfrontends && service_key_compare(&now.frontends[k].key, key) < 0)
