@@ -38,26 +38,23 @@ static const char permissions[] =
         "\n"
         "Signals: TERM and INT end it and leave the tables in place. Ready: READY=1 to $NOTIFY_SOCKET (Type=notify).\n";
 
-/* Prints words from column INDENT on, within WIDTH. */
+/* Prints words from column on, and in lines within WIDTH behind indent. */
 static void print_wrapped(const char *text, size_t column, size_t indent)
 {
         while (*text) {
                 size_t n = strcspn(text, " ");
 
-                if (column + n > WIDTH) {
+                if (column > indent && column + 1 + n > WIDTH) {
                         printf("\n%*s", (int)indent, "");
                         column = indent;
+                } else if (column > indent) {
+                        putchar(' ');
+                        column++;
                 }
                 printf("%.*s", (int)n, text);
                 column += n;
                 text += n;
-                if (*text == ' ') {
-                        text++;
-                        if (column + 1 + strcspn(text, " ") <= WIDTH) {
-                                putchar(' ');
-                                column++;
-                        }
-                }
+                text += *text == ' ';
         }
         putchar('\n');
 }

@@ -231,6 +231,7 @@ static void help_has_every_setting_and_fits_a_wide_terminal(void **state)
                 if (!strstr(text, want))
                         fail_msg("--help has no %s", want);
         }
+        assert_non_null(strstr(text, "when a\nnode fails"));
         for (const char *p = text; *p; p++) {
                 width = *p == '\n' ? 0 : width + 1;
                 assert_true(width <= 115);
