@@ -204,6 +204,11 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, bool v6)
         return sock_exit(REASON_TRANSLATED);
 }
 
+static __always_inline bool sock_same(const struct sock_dest *d, const struct addr *a, __be16 port)
+{
+        return d->port == port && addr_equal(&d->addr, a);
+}
+
 /* ---- datagrams of sockets that are not connected */
 
 static __always_inline struct sock_reply_key sock_key(__u64 cookie, const struct addr *a, __be16 port)
@@ -217,8 +222,7 @@ static __always_inline bool sock_is_ambiguous(__u64 cookie, const struct sock_de
         struct sock_reply_key key = sock_key(cookie, &c->addr, c->port);
         const struct sock_peer *p = bpf_map_lookup_elem(&sock_replies, &key);
 
-        return p && (p->port != d->port || !addr_equal(&p->addr, &d->addr)) &&
-               clock_age(clock_now(), p->seen) <= knobs.timeouts.udp_stream;
+        return p && !sock_same(d, &p->addr, p->port) && clock_age(clock_now(), p->seen) <= knobs.timeouts.udp_stream;
 }
 
 /* A backend for a socket that has none at this address. */
@@ -238,7 +242,7 @@ static __always_inline void sock_expect(__u64 cookie, const struct sock_dest *d,
         struct sock_reply_key key = sock_key(cookie, &backend->addr, backend->port);
         struct sock_peer *p = bpf_map_lookup_elem(&sock_replies, &key), fresh = *backend;
 
-        if (p && p->port == d->port && addr_equal(&p->addr, &d->addr)) {
+        if (p && sock_same(d, &p->addr, p->port)) {
                 if (p->seen != backend->seen)
                         WRITE_ONCE(p->seen, backend->seen);
                 return;
@@ -248,59 +252,93 @@ static __always_inline void sock_expect(__u64 cookie, const struct sock_dest *d,
         bpf_map_update_elem(&sock_replies, &key, &fresh, BPF_ANY);
 }
 
+/* Where the socket is connected to. False: nowhere. */
+static __always_inline bool sock_connected_to(const struct bpf_sock *sk, bool v6, struct sock_dest *ret)
+{
+        ret->port = sk->dst_port;
+        if (v6) {
+                ret->addr.w[0] = sk->dst_ip6[0];
+                ret->addr.w[1] = sk->dst_ip6[1];
+                ret->addr.w[2] = sk->dst_ip6[2];
+                ret->addr.w[3] = sk->dst_ip6[3];
+        } else {
+                ret->addr = addr_of_v4(sk->dst_ip4);
+        }
+        return ret->port;
+}
+
+/* The backend that the socket has at this address; false: it has none (any more). */
+static __always_inline bool sock_recall(__u64 cookie, const struct sock_dest *d, __u32 now, struct sock_peer *ret)
+{
+        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port);
+        struct sock_peer *known = bpf_map_lookup_elem(&sock_replies, &key);
+
+        if (!known || clock_age(now, known->seen) > knobs.timeouts.udp_stream ||
+            !backend_is_current(known->backend, known->generation))
+                return false;
+        if (known->seen != now)
+                WRITE_ONCE(known->seen, now);
+        *ret = *known;
+        return true;
+}
+
+/* A new backend, which is remembered. */
+static __always_inline enum reason sock_assign(struct bpf_sock_addr *ctx, const struct sock_dest *d, __u64 cookie,
+                                               __u32 now, struct sock_peer *ret)
+{
+        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port);
+        struct service_choice choice = {};
+        enum reason r = sock_choose_datagram(ctx, d, cookie, &choice);
+
+        if (r != REASON_TRANSLATED)
+                return r;
+        ret->addr = choice.addr;
+        ret->port = choice.port;
+        ret->service = choice.service;
+        ret->backend = choice.backend;
+        ret->generation = choice.generation;
+        ret->seen = now;
+        bpf_map_update_elem(&sock_replies, &key, ret, BPF_ANY);
+        sock_count_connection(choice.service);
+        return r;
+}
+
 static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, bool v6)
 {
-        struct sock_dest d = sock_read(ctx, v6);
-        __u64 cookie = bpf_get_socket_cookie(ctx);
-        struct sock_reply_key key = sock_key(cookie, &d.addr, d.port);
-        struct sock_peer *known, backend = {};
-        struct service_choice choice = {};
+        struct sock_dest d = sock_read(ctx, v6), to;
+        const struct sock_peer *peer;
+        struct sock_peer backend = {};
+        __u32 now = clock_now();
         enum reason r;
+        __u64 cookie;
 
         if (!sock_proto(&d) || !ctx->sk)
                 return SOCK_PROCEED;
-        backend.seen = clock_now();
-        known = service_filter(&d.addr, d.port, d.proto) ? bpf_map_lookup_elem(&sock_replies, &key) : NULL;
-        if (known && clock_age(backend.seen, known->seen) <= knobs.timeouts.udp_stream &&
-            backend_is_current(known->backend, known->generation)) {
-                if (known->seen != backend.seen)
-                        WRITE_ONCE(known->seen, backend.seen);
-                backend = *known;
-        } else {
-                r = sock_choose_datagram(ctx, &d, cookie, &choice);
+        peer = bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, 0);
+        /* A connected socket hears its own backend only. */
+        if (peer && peer->flags & SOCK_PEER_CONNECTED && sock_same(&d, &peer->addr, peer->port) &&
+            sock_connected_to(ctx->sk, v6, &to)) {
+                sock_write(ctx, v6, &to.addr, to.port);
+                return sock_exit(REASON_TRANSLATED);
+        }
+        cookie = bpf_get_socket_cookie(ctx);
+        if (!peer || !sock_recall(cookie, &d, now, &backend)) {
+                r = sock_assign(ctx, &d, cookie, now, &backend);
                 if (r != REASON_TRANSLATED)
                         return sock_exit(r);
-                backend.addr = choice.addr;
-                backend.port = choice.port;
-                backend.service = choice.service;
-                backend.backend = choice.backend;
-                backend.generation = choice.generation;
-                bpf_map_update_elem(&sock_replies, &key, &backend, BPF_ANY);
-                sock_count_connection(choice.service);
         }
         sock_expect(cookie, &d, &backend);
-        /* Tells recvmsg that there is something to look up. */
-        bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+        if (!peer) /* tells that there is something to look up */
+                bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
         sock_write(ctx, v6, &backend.addr, backend.port);
         return sock_exit(REASON_TRANSLATED);
-}
-
-/* Is that the peer that the socket is connected to? */
-static __always_inline bool sock_is_peer(const struct bpf_sock *sk, bool v6, const struct sock_dest *d)
-{
-        if (sk->dst_port != d->port) /* 0 when it is not connected */
-                return false;
-        if (!v6)
-                return sk->dst_ip4 == d->addr.w[3];
-        return sk->dst_ip6[0] == d->addr.w[0] && sk->dst_ip6[1] == d->addr.w[1] && sk->dst_ip6[2] == d->addr.w[2] &&
-               sk->dst_ip6[3] == d->addr.w[3];
 }
 
 static __always_inline int sock_recvmsg(struct bpf_sock_addr *ctx, bool v6)
 {
         const struct sock_peer *peer;
         struct sock_reply_key key;
-        struct sock_dest d;
+        struct sock_dest d, to;
 
         if (!ctx->sk)
                 return SOCK_PROCEED;
@@ -308,7 +346,8 @@ static __always_inline int sock_recvmsg(struct bpf_sock_addr *ctx, bool v6)
         if (!peer)
                 return SOCK_PROCEED;
         d = sock_read(ctx, v6);
-        if (!(peer->flags & SOCK_PEER_CONNECTED && sock_is_peer(ctx->sk, v6, &d))) {
+        if (!(peer->flags & SOCK_PEER_CONNECTED && sock_connected_to(ctx->sk, v6, &to) &&
+              sock_same(&to, &d.addr, d.port))) {
                 key = sock_key(bpf_get_socket_cookie(ctx), &d.addr, d.port);
                 peer = bpf_map_lookup_elem(&sock_replies, &key);
         }

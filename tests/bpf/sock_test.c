@@ -198,6 +198,24 @@ static void a_connected_udp_socket_hears_the_service(struct sock_lab *l, enum to
         }
 }
 
+static void a_connected_udp_socket_that_names_the_service_again_keeps_its_backend(struct sock_lab *l, enum tongue t)
+{
+        struct pods pods = pods_open(t, SOCK_DGRAM);
+
+        sock_lab_service(l, t, &(struct sock_service){.at = VIP, .port = 53, .proto = IPPROTO_UDP, .count = 4});
+        for (int i = 0; i < 10; i++) {
+                int fd = new_socket(t, SOCK_DGRAM), first;
+
+                assert_int_equal(connect_to(fd, t, VIP, 53), 0);
+                assert_int_equal(send(fd, "?", 1, 0), 1);
+                first = answer(&pods);
+                assert_string_equal(receive(fd), "VIP:53");
+                assert_int_equal(send_to(fd, t, VIP, 53), 0);
+                assert_int_equal(answer(&pods), first);
+                assert_string_equal(receive(fd), "VIP:53");
+        }
+}
+
 static void an_unconnected_socket_hears_the_service_and_keeps_its_backend(struct sock_lab *l, enum tongue t)
 {
         struct pods pods = pods_open(t, SOCK_DGRAM);
@@ -705,6 +723,7 @@ int main(void)
         static const struct test tests[] = {
                 TEST(a_tcp_connection_goes_to_a_backend_and_its_peer_is_the_service),
                 TEST(a_connected_udp_socket_hears_the_service),
+                TEST(a_connected_udp_socket_that_names_the_service_again_keeps_its_backend),
                 TEST(an_unconnected_socket_hears_the_service_and_keeps_its_backend),
                 TEST(an_unconnected_socket_leaves_a_backend_that_is_gone),
                 TEST(an_unconnected_socket_that_was_silent_chooses_anew),
