@@ -47,6 +47,13 @@ struct icmp_change {
 
 /* --- reading the quote */
 
+/* What is behind the quoted packet's own end is none of it (RFC 4884 puts other things there). */
+static __always_inline void icmp_quote_ends(struct icmp_quote *q, __u32 length)
+{
+        if (q->l3 + length < q->end)
+                q->end = q->l3 + length;
+}
+
 static __always_inline bool icmp_quote_v4(struct hook_ctx *ctx, struct icmp_quote *q)
 {
         struct iphdr ip;
@@ -57,6 +64,7 @@ static __always_inline bool icmp_quote_v4(struct hook_ctx *ctx, struct icmp_quot
         first = *(const __u8 *)&ip;
         if (first >> 4 != 4 || (first & 15) < 5 || ip.frag_off & bpf_htons(0x1fff))
                 return false;
+        icmp_quote_ends(q, bpf_ntohs(ip.tot_len));
         q->l4 = q->l3 + (first & 15) * 4;
         q->answer.src = addr_of_v4(ip.daddr);
         q->answer.dst = addr_of_v4(ip.saddr);
@@ -72,6 +80,7 @@ static __always_inline bool icmp_quote_v6(struct hook_ctx *ctx, struct icmp_quot
 
         if (q->l3 + sizeof(ip) > q->end || ctx_load(ctx, q->l3, &ip, sizeof(ip)) || *(const __u8 *)&ip >> 4 != 6)
                 return false;
+        icmp_quote_ends(q, sizeof(ip) + bpf_ntohs(ip.payload_len));
         q->l4 = q->l3 + sizeof(ip);
         __builtin_memcpy(&q->answer.src, &ip.daddr, sizeof(struct addr));
         __builtin_memcpy(&q->answer.dst, &ip.saddr, sizeof(struct addr));
