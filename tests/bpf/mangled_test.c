@@ -31,7 +31,7 @@ static uint32_t next_random(void)
         return (uint32_t)(random_state >> 16);
 }
 
-/* clang-format off: rows of a table */
+/* clang-format off */
 static const struct lab_service services[] = {
         WEB(ON(POD_B, 8080)),
         WEB2(ON(POD_R, 8080), ON(POD_B, 80)),
@@ -48,7 +48,8 @@ static const struct lab_service services[] = {
 #define LATER_OF_MANY .fragment = 808, .payload = 200, .id = 4711
 
 static const struct packet_spec quoted = { TCP(POD_A, 1000, POD_B, 8080, TH_ACK_), .payload = 60 };
-static const struct packet_spec quoted_back = { TCP(VIP, 80, POD_A, 1000, TH_ACK_), .payload = 60, .flags = PACKET_OPTIONS };
+static const struct packet_spec quoted_back = { TCP(VIP, 80, POD_A, 1000, TH_ACK_), .payload = 60,
+  .flags = PACKET_OPTIONS };
 static const struct packet_spec quoted_out = { TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_ACK_), .payload = 60 };
 
 /* In this order: later ones are of the flows of those before. */
@@ -58,10 +59,12 @@ static const struct sample {
         bool pod_b;
 } samples[] = {
         { HOOK_FROM_POD, { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .flags = PACKET_TCP_OPTS }, false },
-        { HOOK_FROM_POD, { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A, .payload = 33, .flags = PACKET_OPTIONS | PACKET_ROUTING }, false },
+        { HOOK_FROM_POD, { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A, .payload = 33,
+                 .flags = PACKET_OPTIONS | PACKET_ROUTING }, false },
         { HOOK_FROM_POD, { TCP(POD_B, 8080, POD_A, 1000, TH_SYNACK_), FROM_B, .payload = 10 }, true },
         { HOOK_FROM_POD, { UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 40 }, false },
-        { HOOK_FROM_POD, { UDP(POD_A, 1001, VIP, 53), FROM_A, .payload = 41, .flags = PACKET_OPTIONS | PACKET_ZERO_SUM }, false },
+        { HOOK_FROM_POD, { UDP(POD_A, 1001, VIP, 53), FROM_A, .payload = 41,
+                 .flags = PACKET_OPTIONS | PACKET_ZERO_SUM }, false },
         { HOOK_FROM_POD, { UDP(POD_A, 1000, VIP2, 53), FROM_A, .payload = 41 }, false },
         { HOOK_FROM_POD, { TCP(POD_A, 1000, VIP2, 81, TH_SYN_), FROM_A, .flags = PACKET_OPTIONS }, false },
         { HOOK_FROM_POD, { SCTP(POD_A, 1000, VIP, 99), FROM_A, .payload = 24 }, false },
@@ -75,14 +78,18 @@ static const struct sample {
         { HOOK_FROM_POD, { ICMP(POD_A, VIP, ICMP_KIND_ECHO), .sport = 7, FROM_A, .payload = 20 }, false },
         { HOOK_TO_POD, { TCP(NODE, 5353, POD_A, 1000, TH_ACK_), INTO_A }, false },
         { HOOK_UPLINK, { TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_SYN_), FROM_ROUTER, .payload = 5 }, false },
-        { HOOK_UPLINK, { UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_OPTIONS }, false },
+        { HOOK_UPLINK, { UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_OPTIONS },
+                 false },
         { HOOK_UPLINK, { TCP(CLIENT, 1000, LB, 443, TH_SYN_), FROM_ROUTER }, false },
         { HOOK_UPLINK, { TCP(CLIENT, 1000, VIP, 80, TH_SYN_), FROM_ROUTER }, false },
-        { HOOK_UPLINK, { ICMP(ROUTER, NODE, ICMP_KIND_TOO_BIG), .mtu = 1300, .inner = &quoted_out, FROM_ROUTER }, false },
+        { HOOK_UPLINK, { ICMP(ROUTER, NODE, ICMP_KIND_TOO_BIG), .mtu = 1300, .inner = &quoted_out, FROM_ROUTER },
+                 false },
         { HOOK_UPLINK, { TCP(CLIENT, 1000, LB, 443, TH_SYN_), FROM_ROUTER, .flags = PACKET_VLAN }, false },
         { HOOK_EDGE, { TCP(CLIENT, 1001, NODE, LAB_NODEPORT, TH_SYN_), FROM_ROUTER, .payload = 5 }, false },
-        { HOOK_EDGE, { UDP(CLIENT, 1001, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_OPTIONS }, false },
-        { HOOK_EDGE, { UDP(CLIENT, 1003, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_ZERO_SUM }, false },
+        { HOOK_EDGE, { UDP(CLIENT, 1001, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_OPTIONS },
+                 false },
+        { HOOK_EDGE, { UDP(CLIENT, 1003, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 5, .flags = PACKET_ZERO_SUM },
+                 false },
         { HOOK_OVERLAY, { TCP(POD_R, 8080, POD_A, 1000, TH_ACK_), TUNNELLED, .payload = 9 }, false },
         { HOOK_OVERLAY, { TCP(POD_R, 2000, NODE, LAB_NODEPORT, TH_SYN_), TUNNELLED, .payload = 9 }, false },
         { HOOK_TO_OVERLAY, { TCP(NODE, 3000, POD_R, 80, TH_SYN_), TUNNELLED, .payload = 9 }, false },
@@ -179,7 +186,7 @@ static void cut(int family, bool fitted)
 static void flip(struct packet *p)
 {
         uint32_t bits = 1 + next_random() % 4;
-        size_t from = next_random() % 8 ? 12 : 0; /* mostly behind the Ethernet addresses */
+        size_t from = next_random() % 8 ? 12 : 0;                      /* mostly behind the Ethernet addresses */
         size_t end = next_random() % 4 && p->len > 100 ? 100 : p->len; /* mostly in the headers */
 
         while (bits--) {

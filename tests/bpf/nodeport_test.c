@@ -32,136 +32,124 @@ static const struct flow_row from_pod2[] = {
 
 #define CLIENT_SYN TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_SYN_), FROM_ROUTER
 
-/* clang-format off: rows of a table */
+/* clang-format off */
 static const struct story stories[] = {
         {
                 "a_client_outside_reaches_a_backend_here",
-                .services = {NODEPORT(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {CLIENT_SYN},
-                                 .out = {TCP(CLIENT, 1000, POD_B, 8080, TH_SYN_), INTO_B}, SENT_ON, .flows = local},
-                                {HOOK_FROM_POD, .pod_b = 1, .in = {TCP(POD_B, 8080, CLIENT, 1000, TH_SYNACK_), FROM_B},
-                                 .out = {TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), FROM_B, .hop_step = 1},
-                                 SENT_ON, .flows = local, .marked = 1},
-                        },
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { CLIENT_SYN },
+                          .out = { TCP(CLIENT, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = local },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { TCP(POD_B, 8080, CLIENT, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), FROM_B, .hop_step = 1 },
+                          SENT_ON, .flows = local, .marked = 1 },
+                },
         },
         {
                 "a_client_outside_reaches_a_backend_elsewhere",
-                .services = {NODEPORT(ON(POD_R, 8080))},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {CLIENT_SYN},
-                                 .out = {TCP(NODE, LAB_SNAT_PORT, POD_R, 8080, TH_SYN_), FROM_ROUTER, .hop_step = 1},
-                                 SENT_OUT, .flows = remote},
-                                {HOOK_OVERLAY, .in = {TCP(POD_R, 8080, NODE, LAB_SNAT_PORT, TH_SYNACK_), TUNNELLED},
-                                 .out = {TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), TUNNELLED, .hop_step = 1},
-                                 SENT_ON, .flows = remote, .marked = 1},
-                                {HOOK_UPLINK, .in = {TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_ACK_), FROM_ROUTER},
-                                 .out = {TCP(NODE, LAB_SNAT_PORT, POD_R, 8080, TH_ACK_), FROM_ROUTER, .hop_step = 1},
-                                 SENT_OUT, .flows = remote},
-                        },
+                .services = { NODEPORT(ON(POD_R, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { CLIENT_SYN },
+                          .out = { TCP(NODE, LAB_SNAT_PORT, POD_R, 8080, TH_SYN_), FROM_ROUTER, .hop_step = 1 },
+                          SENT_OUT, .flows = remote },
+                        { HOOK_OVERLAY, .in = { TCP(POD_R, 8080, NODE, LAB_SNAT_PORT, TH_SYNACK_), TUNNELLED },
+                          .out = { TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), TUNNELLED, .hop_step = 1 },
+                          SENT_ON, .flows = remote, .marked = 1 },
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_ACK_), FROM_ROUTER },
+                          .out = { TCP(NODE, LAB_SNAT_PORT, POD_R, 8080, TH_ACK_), FROM_ROUTER, .hop_step = 1 },
+                          SENT_OUT, .flows = remote },
+                },
         },
         {
                 "a_backend_in_the_host_network_serves_clients_outside",
-                .services = {NODEPORT(ON(NODE, 8080))},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {CLIENT_SYN},
-                                 .out = {TCP(CLIENT, 1000, NODE, 8080, TH_SYN_), FROM_ROUTER}, TRANSLATED_ONLY,
-                                 .flows = host},
-                                {HOOK_TO_UPLINK, .in = {TCP(NODE, 8080, CLIENT, 1000, TH_SYNACK_), TO_ROUTER},
-                                 .out = {TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), TO_ROUTER}, TRANSLATED_ONLY,
-                                 .flows = host},
-                        },
+                .services = { NODEPORT(ON(NODE, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { CLIENT_SYN },
+                          .out = { TCP(CLIENT, 1000, NODE, 8080, TH_SYN_), FROM_ROUTER },
+                          TRANSLATED_ONLY, .flows = host },
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 8080, CLIENT, 1000, TH_SYNACK_), TO_ROUTER },
+                          .out = { TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_SYNACK_), TO_ROUTER },
+                          TRANSLATED_ONLY, .flows = host },
+                },
         },
         {
                 "a_pod_reaches_a_nodeport_of_its_node",
-                .services = {NODEPORT(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, NODE, LAB_NODEPORT, TH_SYN_), FROM_A},
-                                 .out = {TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B}, SENT_ON, .flows = from_pod},
-                        },
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, NODE, LAB_NODEPORT, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = from_pod },
+                },
         },
         {
                 "a_pod_reaches_a_nodeport_of_another_node",
-                .services = {NODEPORT(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, NODE2, LAB_NODEPORT, TH_SYN_), FROM_A},
-                                 .out = {TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B}, SENT_ON, .flows = from_pod2},
-                        },
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, NODE2, LAB_NODEPORT, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = from_pod2 },
+                },
         },
         {
                 "another_port_of_the_node_is_the_nodes_own",
-                .services = {NODEPORT(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {TCP(CLIENT, 1000, NODE, 22, TH_SYN_), FROM_ROUTER}, LEFT_ALONE},
-                                {HOOK_UPLINK, .in = {UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER}, LEFT_ALONE},
-                        },
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, NODE, 22, TH_SYN_), FROM_ROUTER }, LEFT_ALONE },
+                        { HOOK_UPLINK, .in = { UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER }, LEFT_ALONE },
+                },
         },
         {
                 "a_cluster_ip_is_nothing_to_clients_outside",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {TCP(CLIENT, 1000, VIP, 80, TH_SYN_), FROM_ROUTER, .seq = 9},
-                                 .out = {TCP(VIP, 80, CLIENT, 1000, TH_RST_ | TH_ACK_), TO_ROUTER, .ack = 10,
-                                         .window = WINDOW_ZERO, .flags = PACKET_ANSWER},
-                                 REFUSED_FOR(REASON_UNKNOWN_PORT), .marked = 1},
-                        },
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, VIP, 80, TH_SYN_), FROM_ROUTER, .seq = 9 },
+                          .out = { TCP(VIP, 80, CLIENT, 1000, TH_RST_ | TH_ACK_), TO_ROUTER, .ack = 10,
+                                   .window = WINDOW_ZERO, .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT), .marked = 1 },
+                },
         },
         {
                 "source_ranges_let_in_whom_they_name",
-                .services = {{.addr = LB,
-                              .port = 443,
-                              .flags = SERVICE_EXTERNAL,
-                              .source_range = CLIENT,
-                              .backends = {ON(POD_B, 8443)}}},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {TCP(CLIENT2, 1000, LB, 443, TH_SYN_), FROM_ROUTER},
-                                 DROPPED(REASON_SOURCE_RANGE)},
-                                {HOOK_UPLINK, .in = {TCP(CLIENT, 1000, LB, 443, TH_SYN_), FROM_ROUTER},
-                                 .out = {TCP(CLIENT, 1000, POD_B, 8443, TH_SYN_), INTO_B}, SENT_ON, .flows = lb},
-                        },
+                .services = { { .addr = LB, .port = 443, .flags = SERVICE_EXTERNAL, .source_range = CLIENT,
+                                .backends = { ON(POD_B, 8443) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT2, 1000, LB, 443, TH_SYN_), FROM_ROUTER },
+                          DROPPED(REASON_SOURCE_RANGE) },
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, LB, 443, TH_SYN_), FROM_ROUTER },
+                          .out = { TCP(CLIENT, 1000, POD_B, 8443, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = lb },
+                },
         },
         {
                 "policy_local_drops_what_has_no_endpoint_here",
-                .services = {{.addr = ANY,
-                              .port = LAB_NODEPORT,
-                              .ranges = LAB_OUT_LOCAL,
-                              .flags = SERVICE_EXTERNAL | SERVICE_DROP_OUT | SERVICE_LOCAL_OUT,
-                              .backends = {ON(POD_R, 8080)}}},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {CLIENT_SYN}, DROPPED(REASON_NO_LOCAL_ENDPOINTS)},
-                        },
+                .services = { { .addr = ANY, .port = LAB_NODEPORT, .ranges = LAB_OUT_LOCAL,
+                                .flags = SERVICE_EXTERNAL | SERVICE_DROP_OUT | SERVICE_LOCAL_OUT,
+                                .backends = { ON(POD_R, 8080) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = { CLIENT_SYN }, DROPPED(REASON_NO_LOCAL_ENDPOINTS) },
+                },
         },
         {
                 "policy_local_keeps_the_client_on_this_node",
-                .services = {{.addr = ANY,
-                              .port = LAB_NODEPORT,
-                              .ranges = LAB_OUT_LOCAL,
-                              .flags = SERVICE_EXTERNAL | SERVICE_DROP_OUT | SERVICE_LOCAL_OUT,
-                              .backends = {ON(POD_R, 8080), ON(POD_B, 8080), ON(POD_R2, 8080)}}},
-                .steps =
-                        {
-                                {HOOK_UPLINK, .in = {CLIENT_SYN},
-                                 .out = {TCP(CLIENT, 1000, POD_B, 8080, TH_SYN_), INTO_B}, SENT_ON, .flows = local},
-                        },
+                .services = { { .addr = ANY, .port = LAB_NODEPORT, .ranges = LAB_OUT_LOCAL,
+                                .flags = SERVICE_EXTERNAL | SERVICE_DROP_OUT | SERVICE_LOCAL_OUT,
+                                .backends = { ON(POD_R, 8080), ON(POD_B, 8080), ON(POD_R2, 8080) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = { CLIENT_SYN },
+                          .out = { TCP(CLIENT, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = local },
+                },
         },
         {
                 "a_packet_with_the_mark_has_been_handled",
-                .services = {NODEPORT(ON(POD_B, 8080))},
-                .steps =
-                        {
-                                {HOOK_TO_UPLINK, .in_mark = LAB_MARK,
-                                 .in = {TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER}, .verdict = PASS,
-                                 .reason = NOT_COUNTED, .marked = 1},
-                        },
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in_mark = LAB_MARK,
+                          .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER }, .verdict = PASS,
+                                 .reason = NOT_COUNTED, .marked = 1 },
+                },
         },
 };
 /* clang-format on */

@@ -29,174 +29,150 @@ static const struct flow_row masqueraded[] = {
                 .addr = addr_, .port = port_, .proto = proto_                                                          \
         }
 
-/* clang-format off: rows of a table */
-static const struct story stories[] =
+/* clang-format off */
+static const struct story stories[] = {
         {
-                {
-                        "a_service_without_endpoints_resets_tcp",
-                        .services = {NOTHING_AT(VIP, 80, IPPROTO_TCP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .seq = 41},
-                                         .out = {RESET_FOR_SYN(VIP, 80, 41)}, REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                        {HOOK_FROM_POD,
-                                         .in = {TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .seq = 0xffffffff,
-                                                .flags = PACKET_TCP_OPTS | PACKET_OPTIONS},
-                                         .out = {RESET_FOR_SYN(VIP, 80, 0xffffffff)}, REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                },
+                "a_service_without_endpoints_resets_tcp",
+                .services = { NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .seq = 41 },
+                          .out = { RESET_FOR_SYN(VIP, 80, 41) }, REFUSED_FOR(REASON_NO_ENDPOINTS) },
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .seq = 0xffffffff,
+                                                 .flags = PACKET_TCP_OPTS | PACKET_OPTIONS },
+                          .out = { RESET_FOR_SYN(VIP, 80, 0xffffffff) }, REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "a_service_without_endpoints_answers_udp_with_port_unreachable",
-                        .services = {NOTHING_AT(VIP, 53, IPPROTO_UDP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = dns,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, dns), INTO_A},
-                                         REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                },
+        },
+        {
+                "a_service_without_endpoints_answers_udp_with_port_unreachable",
+                .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = dns,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, dns), INTO_A },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "a_port_that_a_service_has_not_is_refused",
-                        .services = {WEB(ON(POD_B, 8080))},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, VIP, 81, TH_SYN_), FROM_A, .seq = 41},
-                                         .out = {RESET_FOR_SYN(VIP, 81, 41)}, REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = udp,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = udp_options,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_options), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = udp_odd,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_odd), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = udp_large,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_large), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = sctp,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, sctp), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                        {HOOK_FROM_POD, .in = echo,
-                                         .out = {ERROR_OF(VIP, POD_A, ICMP_KIND_PROHIBITED, echo), INTO_A},
-                                         REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                },
+        },
+        {
+                "a_port_that_a_service_has_not_is_refused",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 81, TH_SYN_), FROM_A, .seq = 41 },
+                          .out = { RESET_FOR_SYN(VIP, 81, 41) }, REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = udp,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = udp_options,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_options), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = udp_odd,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_odd), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = udp_large,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_large), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = sctp,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, sctp), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                        { HOOK_FROM_POD, .in = echo,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PROHIBITED, echo), INTO_A },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
                 },
-                {
-                        "an_address_of_the_service_range_that_no_service_has_is_refused",
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD,
-                                         .in = {TCP(POD_A, 1000, VIP_NONE, 80, TH_SYN_), FROM_A, .seq = 41},
-                                         .out = {RESET_FOR_SYN(VIP_NONE, 80, 41)}, REFUSED_FOR(REASON_UNKNOWN_PORT)},
-                                },
+        },
+        {
+                "an_address_of_the_service_range_that_no_service_has_is_refused",
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP_NONE, 80, TH_SYN_), FROM_A, .seq = 41 },
+                          .out = { RESET_FOR_SYN(VIP_NONE, 80, 41) }, REFUSED_FOR(REASON_UNKNOWN_PORT) },
                 },
-                {
-                        "a_segment_that_acknowledges_is_reset_at_what_it_acknowledges",
-                        .services = {NOTHING_AT(VIP, 80, IPPROTO_TCP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD,
-                                         .in = {TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A, .seq = 5, .ack = 77,
-                                                .payload = 301, .flags = PACKET_OPTIONS | PACKET_PADDED},
-                                         .out = {TCP(VIP, 80, POD_A, 1000, TH_RST_), INTO_A, .seq = 77,
-                                                 .window = WINDOW_ZERO, .flags = PACKET_ANSWER},
-                                         REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                        {HOOK_FROM_POD,
-                                         .in = {TCP(POD_A, 1000, VIP, 80, TH_FIN_), FROM_A, .seq = 5, .payload = 100},
-                                         .out = {TCP(VIP, 80, POD_A, 1000, TH_RST_ | TH_ACK_), INTO_A, .ack = 106,
-                                                 .window = WINDOW_ZERO, .flags = PACKET_ANSWER},
-                                         REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                },
+        },
+        {
+                "a_segment_that_acknowledges_is_reset_at_what_it_acknowledges",
+                .services = { NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A, .seq = 5, .ack = 77,
+                                 .payload = 301,
+                                                 .flags = PACKET_OPTIONS | PACKET_PADDED },
+                          .out = { TCP(VIP, 80, POD_A, 1000, TH_RST_), INTO_A, .seq = 77, .window = WINDOW_ZERO,
+                                   .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_FIN_), FROM_A, .seq = 5, .payload = 100 },
+                          .out = { TCP(VIP, 80, POD_A, 1000, TH_RST_ | TH_ACK_), INTO_A, .ack = 106,
+                                   .window = WINDOW_ZERO, .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "a_reset_gets_no_reset",
-                        .services = {NOTHING_AT(VIP, 80, IPPROTO_TCP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, VIP, 80, TH_RST_), FROM_A},
-                                         DROPPED(REASON_NO_ENDPOINTS)},
-                                        {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, VIP, 80, TH_RST_ | TH_ACK_), FROM_A},
-                                         DROPPED(REASON_NO_ENDPOINTS)},
-                                },
+        },
+        {
+                "a_reset_gets_no_reset",
+                .services = { NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_RST_), FROM_A },
+                                 DROPPED(REASON_NO_ENDPOINTS) },
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_RST_ | TH_ACK_), FROM_A },
+                          DROPPED(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "an_icmp_error_gets_no_answer",
-                        .services = {NOTHING_AT(VIP, 80, IPPROTO_TCP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD,
-                                         .in = {ICMP(POD_A, VIP, ICMP_KIND_PORT_UNREACHABLE),
-                                                FROM_A, .inner = &outside},
-                                         .verdict = DROP, .reason = REASON_UNKNOWN_PORT},
-                                },
+        },
+        {
+                "an_icmp_error_gets_no_answer",
+                .services = { NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { ICMP(POD_A, VIP, ICMP_KIND_PORT_UNREACHABLE), FROM_A,
+                                 .inner = &outside },
+                          .verdict = DROP, .reason = REASON_UNKNOWN_PORT },
                 },
-                {
-                        "a_fragment_gets_no_answer",
-                        .services = {NOTHING_AT(VIP, 53, IPPROTO_UDP)},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD,
-                                         .in = {UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 800, .datagram = 1608,
-                                                .flags = PACKET_MORE},
-                                         DROPPED(REASON_NO_ENDPOINTS)},
-                                },
+        },
+        {
+                "a_fragment_gets_no_answer",
+                .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
+                .steps = {
+                        { HOOK_FROM_POD,
+                          .in = { UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 800, .datagram = 1608,
+                                 .flags = PACKET_MORE },
+                          DROPPED(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "policy_local_drops_silently",
-                        .services = {{.addr = VIP,
-                                      .port = 80,
-                                      .ranges = LAB_IN_LOCAL,
-                                      .flags = SERVICE_DROP_IN,
-                                      .backends = {ON(POD_R, 8080)}}},
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = {TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A},
-                                         DROPPED(REASON_NO_LOCAL_ENDPOINTS)},
-                                },
+        },
+        {
+                "policy_local_drops_silently",
+                .services = { { .addr = VIP, .port = 80, .ranges = LAB_IN_LOCAL, .flags = SERVICE_DROP_IN,
+                                .backends = { ON(POD_R, 8080) } } },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          DROPPED(REASON_NO_LOCAL_ENDPOINTS) },
                 },
-                {
-                        "clients_outside_are_refused",
-                        .services =
-                                {{.addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL}},
-                        .steps =
-                                {
-                                        {HOOK_UPLINK, .in = outside,
-                                         .out = {ERROR_OF(NODE, CLIENT, ICMP_KIND_PORT_UNREACHABLE, outside),
-                                                 TO_ROUTER},
-                                         REFUSED_FOR(REASON_NO_ENDPOINTS), .marked = 1},
-                                },
+        },
+        {
+                "clients_outside_are_refused",
+                .services = { { .addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL } },
+                .steps = {
+                        { HOOK_UPLINK, .in = outside,
+                          .out = { ERROR_OF(NODE, CLIENT, ICMP_KIND_PORT_UNREACHABLE, outside), TO_ROUTER },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS), .marked = 1 },
                 },
-                {
-                        "a_process_on_the_host_is_refused_at_the_way_out",
-                        .services = {NOTHING_AT(VIP, 80, IPPROTO_TCP)},
-                        .steps =
-                                {
-                                        {HOOK_TO_UPLINK,
-                                         .in = {TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER, .seq = 41},
-                                         .out = {TCP(VIP, 80, NODE, 1000, TH_RST_ | TH_ACK_), FROM_ROUTER, .ack = 42,
-                                                 .window = WINDOW_ZERO, .flags = PACKET_ANSWER},
-                                         REFUSED_FOR(REASON_NO_ENDPOINTS)},
-                                },
+        },
+        {
+                "a_process_on_the_host_is_refused_at_the_way_out",
+                .services = { NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER, .seq = 41 },
+                          .out = { TCP(VIP, 80, NODE, 1000, TH_RST_ | TH_ACK_), FROM_ROUTER, .ack = 42,
+                                   .window = WINDOW_ZERO, .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
-                {
-                        "the_node_says_that_the_hop_limit_is_exceeded",
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = expired,
-                                         .out = {ERROR_OF(NODE, POD_A, ICMP_KIND_TIME_EXCEEDED, expired), INTO_A},
-                                         REFUSED_FOR(REASON_TTL), .flows = masqueraded},
-                                },
+        },
+        {
+                "the_node_says_that_the_hop_limit_is_exceeded",
+                .steps = {
+                        { HOOK_FROM_POD, .in = expired,
+                          .out = { ERROR_OF(NODE, POD_A, ICMP_KIND_TIME_EXCEEDED, expired), INTO_A },
+                          REFUSED_FOR(REASON_TTL), .flows = masqueraded },
                 },
-                {
-                        "the_node_says_that_a_pod_is_not_there",
-                        .steps =
-                                {
-                                        {HOOK_FROM_POD, .in = ghost,
-                                         .out = {ERROR_OF(NODE, POD_A, ICMP_KIND_HOST_UNREACHABLE, ghost), INTO_A},
-                                         REFUSED_FOR(REASON_NO_ROUTE)},
-                                },
+        },
+        {
+                "the_node_says_that_a_pod_is_not_there",
+                .steps = {
+                        { HOOK_FROM_POD, .in = ghost,
+                          .out = { ERROR_OF(NODE, POD_A, ICMP_KIND_HOST_UNREACHABLE, ghost), INTO_A },
+                          REFUSED_FOR(REASON_NO_ROUTE) },
                 },
+        },
 };
 /* clang-format on */
 

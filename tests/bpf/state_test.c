@@ -161,68 +161,70 @@ static void nothing_is_torn(struct lab *lab, int family, const struct packet *ou
         free(flows);
 }
 
-/* clang-format off: rows of a table */
+/* clang-format off */
 static const struct story stories[] = {
         {
                 "a_handshake_establishes",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, STAYS(TH_ACK_, after_7900_s, established)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, STAYS(TH_ACK_, after_7900_s, established) },
         },
         {
                 "an_established_connection_that_is_silent_too_long_is_forgotten",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, STARTS_ANEW(TH_SYN_, after_8100_s)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, STARTS_ANEW(TH_SYN_, after_8100_s) },
         },
         {
                 "a_half_open_connection_lasts_a_minute",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {A_SENDS(TH_SYN_, opening), STAYS(TH_SYN_, after_55_s, opening),
-                          STARTS_ANEW(TH_SYN_, after_70_s)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { A_SENDS(TH_SYN_, opening), STAYS(TH_SYN_, after_55_s, opening), STARTS_ANEW(TH_SYN_,
+                  after_70_s) },
         },
         {
                 "a_connection_that_one_side_closed_stays",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_ACK_, half_closed),
-                          STAYS(TH_ACK_, after_70_s, half_closed)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_ACK_, half_closed),
+                           STAYS(TH_ACK_, after_70_s, half_closed) },
         },
         {
                 "a_connection_that_both_sides_closed_goes_soon",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_FIN_ | TH_ACK_, closed),
-                          STAYS(TH_ACK_, after_5_s, closed), STARTS_ANEW(TH_SYN_, after_15_s)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_FIN_ | TH_ACK_, closed),
+                           STAYS(TH_ACK_, after_5_s, closed), STARTS_ANEW(TH_SYN_, after_15_s) },
         },
         {
                 "a_reset_closes",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, B_SENDS(TH_RST_, reset), STARTS_ANEW(TH_SYN_, after_15_s)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, B_SENDS(TH_RST_, reset), STARTS_ANEW(TH_SYN_, after_15_s) },
         },
         {
                 "a_syn_reuses_a_port_that_was_just_closed",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_FIN_ | TH_ACK_, closed),
-                          STARTS_ANEW(TH_SYN_, web_moves)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_FIN_ | TH_ACK_, closed),
+                           STARTS_ANEW(TH_SYN_, web_moves) },
         },
         {
                 "a_segment_in_the_middle_finds_a_backend_when_the_table_was_lost",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {A_SENDS(TH_ACK_ | TH_PUSH_, opening)},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { A_SENDS(TH_ACK_ | TH_PUSH_, opening) },
         },
         {
                 "a_question_without_an_answer_lasts_30_s",
-                .services = {DNS(ON(POD_B, 5353))},
-                .steps = {UDP_SENT(NULL), UDP_SENT(udp_after_25_s), UDP_MOVED(udp_after_40_s)},
+                .services = { DNS(ON(POD_B, 5353)) },
+                .steps = { UDP_SENT(NULL), UDP_SENT(udp_after_25_s),
+                           UDP_MOVED(udp_after_40_s) },
         },
         {
                 "a_dialogue_lasts_120_s",
-                .services = {DNS(ON(POD_B, 5353))},
-                .steps = {UDP_SENT(NULL), UDP_ANSWERED, UDP_SENT(udp_after_110_s), UDP_MOVED(udp_after_130_s)},
+                .services = { DNS(ON(POD_B, 5353)) },
+                .steps = { UDP_SENT(NULL), UDP_ANSWERED,
+                           UDP_SENT(udp_after_110_s), UDP_MOVED(udp_after_130_s) },
         },
         {
                 "a_full_table_gives_up_the_oldest_pairs",
-                .services = {WEB(ON(POD_B, 8080))},
-                .steps = {{HOOK_FROM_POD, .before = fill, .in = {TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A},
-                           .out = {TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B}, SENT_ON, .any_flows = 1,
-                           .after = nothing_is_torn}},
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { { HOOK_FROM_POD, .before = fill, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                             .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .any_flows = 1,
+                             .after = nothing_is_torn } },
         },
 };
 /* clang-format on */
