@@ -52,17 +52,22 @@ void node_json_text(const struct net_inputs *in, uint32_t mtu, struct strbuf *re
 void conflist_text(const struct agent_config *config, struct strbuf *ret)
 {
         static const char *const capabilities[] = {"portMappings", "bandwidth", "ips", "mac"};
+        static const char *const spoken[] = {"0.3.1", "0.4.0", "1.0.0", "1.1.0"};
         _cleanup_json_ struct json_object *o = json_object_new_object();
         struct json_object *plugins = json_object_new_array(), *plugin = json_object_new_object();
-        struct json_object *c = json_ensure(plugin, "capabilities");
+        struct json_object *c = json_ensure(plugin, "capabilities"), *versions = json_object_new_array();
 
         for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
                 json_set_bool(c, capabilities[i], true);
         json_set_str(plugin, "type", "fairlead-cni");
         json_set_str(plugin, "runDir", config->run_dir);
         json_object_array_add(plugins, plugin);
-        /* 0.4.0 is the newest that the containerd of Debian 12 and everything after it understand. */
+        /* Runtimes since CNI 1.1 choose the newest that they know of cniVersions, and then call GC and STATUS, too;
+         * older ones look at cniVersion only. */
         json_set_str(o, "cniVersion", "0.4.0");
+        for (size_t i = 0; i < ARRAY_SIZE(spoken); i++)
+                json_object_array_add(versions, text_of(spoken[i]));
+        json_set(o, "cniVersions", versions);
         json_set_str(o, "name", "fairlead");
         json_set(o, "plugins", plugins);
         strbuf_add_str(ret,

@@ -37,8 +37,10 @@ def eventually(condition, seconds=3.0):
 
 
 def conflist(lab):
-    return {"cniVersion": "1.0.0", "name": "fairlead", "plugins": [
-        {"type": "fairlead-cni", "runDir": lab.run_dir, "capabilities": {"portMappings": True, "bandwidth": True}}]}
+    """As the agent writes it."""
+    return {"cniVersion": "0.4.0", "cniVersions": ["0.3.1", "0.4.0", "1.0.0", "1.1.0"], "name": "fairlead", "plugins": [
+        {"type": "fairlead-cni", "runDir": lab.run_dir,
+         "capabilities": {"portMappings": True, "bandwidth": True, "ips": True, "mac": True}}]}
 
 
 def inside(cri, pid, *argv):

@@ -315,6 +315,7 @@ static void the_conflist_names_the_plugin_and_its_capabilities(void **state)
         conflist_text(&config, &text);
         assert_int_equal(json_parse(text.data, text.len, &o, NULL), 0);
         assert_string_equal(json_get_str(o, "cniVersion"), "0.4.0");
+        assert_string_equal(json_object_get_string(json_idx(json_get(o, "cniVersions"), 3)), "1.1.0");
         assert_string_equal(json_get_str(o, "name"), "fairlead");
         assert_int_equal(json_len(json_get(o, "plugins")), 1);
         plugin = json_idx(json_get(o, "plugins"), 0);
