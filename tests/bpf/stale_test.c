@@ -24,6 +24,7 @@ static struct sock_lab lab;
 static struct stale *stale;
 static int opened[32];
 static size_t n_opened;
+static char mounted[64]; /* a file over which a namespace is mounted; "": none */
 
 static int remember(int fd)
 {
@@ -189,12 +190,12 @@ static void sockets_in_namespaces_without_a_process_are_found_by_their_mounts(vo
 {
         enum tongue t = *(const enum tongue *)*state;
         uint32_t service = udp_service(t, VIP, 0);
-        char path[] = "/tmp/fairlead-stale-XXXXXX", source[64];
+        char source[64];
         int netns = remember(sock_lab_pod_netns()), fd;
         int own = remember(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-        int file = remember(mkstemp(path));
 
-        assert_true(file >= 0);
+        strcpy(mounted, "/tmp/fairlead-stale-XXXXXX");
+        remember(mkstemp(mounted));
         assert_int_equal(setns(netns, CLONE_NEWNET), 0);
         fd = connected(t, SOCK_DGRAM, VIP, 53);
         assert_int_equal(setns(own, CLONE_NEWNET), 0);
@@ -202,11 +203,9 @@ static void sockets_in_namespaces_without_a_process_are_found_by_their_mounts(vo
         assert_int_equal(sweep().unreached, 1);
         assert_string_equal(health(fd), "alive");
         snprintf(source, sizeof(source), "/proc/self/fd/%d", netns);
-        assert_int_equal(mount(source, path, NULL, MS_BIND, NULL), 0);
+        assert_int_equal(mount(source, mounted, NULL, MS_BIND, NULL), 0);
         assert_int_equal(sweep().sockets, 1);
         assert_string_equal(health(fd), "ECONNABORTED");
-        umount2(path, MNT_DETACH);
-        unlink(path);
 }
 
 static int set_up(void **state)
@@ -224,6 +223,11 @@ static int tear_down(void **state)
 {
         while (n_opened)
                 close(opened[--n_opened]);
+        if (*mounted) {
+                umount2(mounted, MNT_DETACH);
+                unlink(mounted);
+                *mounted = '\0';
+        }
         stale_free(stale);
         stale = NULL;
         sock_lab_close(&lab);
