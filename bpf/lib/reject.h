@@ -309,7 +309,7 @@ static __always_inline int reject_send(struct __sk_buff *skb, __u16 hook)
  */
 __noinline enum reason reject(struct __sk_buff *ctx, struct packet *p, enum reason why)
 {
-        const __u16 never = PACKET_FIRST | PACKET_LATER | PACKET_ICMP_ERROR;
+        const __u16 never = PACKET_LATER | PACKET_ICMP_ERROR;
         struct refusal r = {};
 
         if (!p || !(p->flags & PACKET_IP) || p->flags & never || p->l3 != ETH_HLEN)
@@ -319,7 +319,7 @@ __noinline enum reason reject(struct __sk_buff *ctx, struct packet *p, enum reas
         r.end = p->l3 + p->length;
         r.proto = p->tuple.proto;
         r.v6 = !(p->flags & PACKET_V4);
-        if (!reject_kind(p, why, &r))
+        if (!reject_kind(p, why, &r) || (r.type == REJECT_RESET && p->flags & PACKET_FIRST))
                 return why;
         reject_source(p, why, &r);
         if (!reject_unicast(&p->tuple.src) || !reject_unicast(&p->tuple.dst) || !reject_rate_ok(r.type != REJECT_RESET))

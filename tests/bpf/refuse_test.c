@@ -11,6 +11,16 @@ static const struct packet_spec sctp = {SCTP(POD_A, 1000, VIP, 54), FROM_A, .pay
 static const struct packet_spec echo = {ICMP(POD_A, VIP, ICMP_KIND_ECHO), .sport = 9, FROM_A, .payload = 56};
 static const struct packet_spec dns = {UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 40};
 static const struct packet_spec outside = {UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 40};
+static const struct packet_spec first = {UDP(POD_A, 1000, VIP, 53), FROM_A,    .payload = 800, .datagram = 1608,
+                                         .flags = PACKET_MORE,      .id = 4711};
+static const struct packet_spec too_big = {TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_ACK_), FROM_ROUTER, .payload = 1440,
+                                           .flags = PACKET_DF};
+static const struct packet_spec first_too_big = {UDP(CLIENT, 1000, NODE, LAB_NODEPORT),
+                                                 FROM_ROUTER,
+                                                 .payload = 1440,
+                                                 .datagram = 3000,
+                                                 .flags = PACKET_MORE,
+                                                 .id = 9};
 static const struct packet_spec expired = {UDP(POD_A, 1000, SERVER, 53), FROM_A, .ttl = 1};
 static const struct packet_spec ghost = {TCP(POD_A, 1000, GHOST, 80, TH_SYN_), FROM_A};
 
@@ -120,13 +130,51 @@ static const struct story stories[] = {
                 },
         },
         {
-                "a_fragment_gets_no_answer",
+                "a_first_fragment_gets_an_error_but_no_reset",
+                .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP), NOTHING_AT(VIP, 80, IPPROTO_TCP) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = first,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, first), INTO_A },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A, .payload = 804, .datagram = 1608,
+                                  .flags = PACKET_MORE },
+                          DROPPED(REASON_NO_ENDPOINTS) },
+                },
+        },
+        {
+                "a_later_fragment_gets_no_answer",
                 .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
                 .steps = {
+                        { HOOK_FROM_POD, .in = first,
+                          .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, first), INTO_A },
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
                         { HOOK_FROM_POD,
-                          .in = { UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 800, .datagram = 1608,
-                                 .flags = PACKET_MORE },
+                          .in = { .src = POD_A, .dst = VIP, .proto = IPPROTO_UDP, .fragment = 808, .payload = 800,
+                                  .id = 4711, FROM_A },
                           DROPPED(REASON_NO_ENDPOINTS) },
+                },
+        },
+        {
+                "what_does_not_fit_into_the_tunnel_is_too_big",
+                .services = { NODEPORT(ON(POD_R, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = too_big,
+                          .out = { ICMP(NODE, CLIENT, ICMP_KIND_TOO_BIG), TO_ROUTER, .mtu = LAB_MTU_POD,
+                                   .flags = PACKET_ANSWER, .inner = &too_big },
+                          REFUSED_FOR(REASON_TOO_BIG), .marked = 1, .any_flows = 1 },
+                },
+        },
+        {
+                "a_first_fragment_that_does_not_fit_is_too_big",
+                .family = 6,
+                .services = { { .addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL,
+                                .backends = { ON(POD_R, 8080) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = first_too_big,
+                          .out = { ICMP(NODE, CLIENT, ICMP_KIND_TOO_BIG), TO_ROUTER, .mtu = LAB_MTU_POD,
+                                   .flags = PACKET_ANSWER, .inner = &first_too_big },
+                          REFUSED_FOR(REASON_TOO_BIG), .marked = 1, .any_flows = 1 },
                 },
         },
         {
