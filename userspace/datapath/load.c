@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <bpf/bpf.h>
@@ -66,12 +67,14 @@ static int find_map(const char *name, enum map_id *ret)
 
 static int open_one(struct loader *l, enum object_id id, struct err *reterr)
 {
-        LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = files[id].name, .kernel_log_buf = l->log,
-                    .kernel_log_size = LOG_BYTES);
-        struct bpf_object *object =
-                bpf_object__open_mem(files[id].begin, (size_t)(files[id].end - files[id].begin), &opts);
+        LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = files[id].name, .kernel_log_size = LOG_BYTES);
+        struct bpf_object *object;
         struct bpf_map *map;
 
+        l->logs[id] = mem_alloc(LOG_BYTES);
+        l->logs[id][0] = '\0';
+        opts.kernel_log_buf = l->logs[id];
+        object = bpf_object__open_mem(files[id].begin, (size_t)(files[id].end - files[id].begin), &opts);
         if (!object)
                 return err_set(reterr, -errno, "the built-in BPF object %s cannot be read: %s", files[id].name,
                                strerror(errno));
@@ -95,7 +98,7 @@ static int open_one(struct loader *l, enum object_id id, struct err *reterr)
 
 int loader_open(struct loader *ret, uint32_t wanted, struct err *reterr)
 {
-        struct loader l = {.log = mem_alloc(LOG_BYTES)};
+        struct loader l = LOADER_NULL;
         int r = 0;
 
         libbpf_set_print(print_to_log);
@@ -111,9 +114,10 @@ int loader_open(struct loader *ret, uint32_t wanted, struct err *reterr)
 
 void loader_close(struct loader *l)
 {
-        for (int id = 0; id < OBJECT_COUNT; id++)
+        for (int id = 0; id < OBJECT_COUNT; id++) {
                 bpf_object__close(l->objects[id]);
-        free(l->log);
+                free(l->logs[id]);
+        }
         *l = LOADER_NULL;
 }
 
@@ -220,9 +224,9 @@ static void log_verifier(const char *object, char *log)
 static int explain(struct loader *l, enum object_id id, int r, struct err *reterr)
 {
         char tail[LOG_TAIL] = "";
-        _cleanup_free_ char *whole = mem_strdup(l->log);
+        _cleanup_free_ char *whole = mem_strdup(l->logs[id]);
 
-        cut_tail(l->log, tail, sizeof(tail));
+        cut_tail(l->logs[id], tail, sizeof(tail));
         log_verifier(files[id].name, whole);
         if (!tail[0])
                 return err_set(reterr, r, "the BPF object %s does not load: %s%s", files[id].name, strerror(-r),
@@ -300,7 +304,6 @@ static int load_one(struct loader *l, enum object_id id, const struct knobs *kno
 
         if (r)
                 return err_set(reterr, r, "the BPF object %s has no `knobs` of this program's layout", files[id].name);
-        l->log[0] = '\0';
         r = set_maps(l->objects[id], fds, max_entries);
         if (r)
                 return err_set(reterr, r, "the maps of the BPF object %s cannot be set: %s", files[id].name,
@@ -309,20 +312,63 @@ static int load_one(struct loader *l, enum object_id id, const struct knobs *kno
         return r ? explain(l, id, r, reterr) : keep_maps(l->objects[id], fds);
 }
 
-int loader_load(struct loader *l, const struct knobs *knobs, int fds[MAP_COUNT], const uint32_t max_entries[MAP_COUNT],
-                struct program programs[PROGRAM_COUNT], struct err *reterr)
+/* One object's loading, by a thread of its own. */
+struct job {
+        pthread_t thread;
+        struct loader *loader;
+        enum object_id id;
+        const struct knobs *knobs;
+        int *fds;
+        const uint32_t *max_entries;
+        struct err err;
+        int result;
+};
+
+static void *run_job(void *userdata)
+{
+        struct job *j = userdata;
+
+        j->result = load_one(j->loader, j->id, j->knobs, j->fds, j->max_entries, &j->err);
+        return NULL;
+}
+
+/* The first one alone, because it makes the maps for all; then the rest side by side. The first error counts. */
+static int run_jobs(struct job *jobs, int count, struct err *reterr)
 {
         int r = 0;
 
+        if (count)
+                run_job(&jobs[0]);
+        for (int i = 1; i < count && jobs[0].result == 0; i++)
+                if (pthread_create(&jobs[i].thread, NULL, run_job, &jobs[i])) {
+                        run_job(&jobs[i]);
+                        jobs[i].thread = 0;
+                }
+        for (int i = 0; i < count; i++) {
+                if (jobs[i].thread)
+                        pthread_join(jobs[i].thread, NULL);
+                if (jobs[i].result && r == 0)
+                        r = err_set(reterr, jobs[i].result, "%s", jobs[i].err.msg);
+        }
+        return r;
+}
+
+int loader_load(struct loader *l, const struct knobs *knobs, int fds[MAP_COUNT], const uint32_t max_entries[MAP_COUNT],
+                struct program programs[PROGRAM_COUNT], struct err *reterr)
+{
+        struct job jobs[OBJECT_COUNT];
+        int count = 0, r;
+
         for (int i = 0; i < PROGRAM_COUNT; i++)
                 programs[i] = (struct program){.fd = -1};
-        for (int id = 0; r == 0 && id < OBJECT_COUNT; id++) {
-                if (!l->objects[id])
-                        continue;
-                r = load_one(l, id, knobs, fds, max_entries, reterr);
-                if (r == 0)
+        for (int id = 0; id < OBJECT_COUNT; id++)
+                if (l->objects[id])
+                        jobs[count++] = (struct job){
+                                .loader = l, .id = id, .knobs = knobs, .fds = fds, .max_entries = max_entries};
+        r = run_jobs(jobs, count, reterr);
+        for (int id = 0; r == 0 && id < OBJECT_COUNT; id++)
+                if (l->objects[id])
                         r = keep_programs(l->objects[id], id, programs);
-        }
         for (int i = 0; r && i < PROGRAM_COUNT; i++) {
                 if (programs[i].fd >= 0)
                         close(programs[i].fd);

@@ -67,7 +67,7 @@ struct bpf_object;
 /* The objects between being opened and being loaded. */
 struct loader {
         struct bpf_object *objects[OBJECT_COUNT]; /* NULL: not wanted */
-        char *log;                                /* of the verifier */
+        char *logs[OBJECT_COUNT];                 /* of the verifier */
 };
 
 /* Opens the wanted ones (bits of 1 << enum object_id), loads nothing. 0 or negative errno. */
@@ -83,7 +83,9 @@ bool loader_wish(const struct loader *l, enum map_id id, struct map_wish *ret);
 
 /*
  * Loads all. fds[id] of a map is the one to use, or -1: then a map of max_entries[id] elements (0: as the file says) is
- * made and *fds set. The programs' descriptors are the caller's. 0 or negative errno; then nothing is left but the fds.
+ * made and *fds set. The verifier takes about a second for all, so that objects are loaded side by side, by threads
+ * that have ended when this returns. The programs' descriptors are the caller's. 0 or negative errno; then nothing is
+ * left but the fds.
  */
 int loader_load(struct loader *l, const struct knobs *knobs, int fds[MAP_COUNT], const uint32_t max_entries[MAP_COUNT],
                 struct program programs[PROGRAM_COUNT], struct err *reterr);
