@@ -98,8 +98,9 @@ int maps_open_pinned(struct maps *maps, const char *pin_root, bool read_only, st
                 char path[512];
 
                 snprintf(path, sizeof(path), "%s/v%d/maps/%s", pin_root, MAPS_VERSION, want->name);
-                /* Whoever reads events moves their ring's tail. */
-                r = open_one(path, read_only && id != MAP_EVENTS, &all.m[id]);
+                /* Whoever reads events moves their ring's tail, and a descriptor that cannot write cannot be mapped as
+                 * shared. */
+                r = open_one(path, read_only && id != MAP_EVENTS && id != MAP_FLOWS, &all.m[id]);
                 if (r == -ENOENT)
                         err_set(reterr, r, "%s is not there: no fairlead-agent of this release has run on this host",
                                 path);
