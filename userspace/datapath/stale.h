@@ -2,7 +2,8 @@
 /*
  * Connected UDP sockets whose backend is gone (bpf/iter.bpf.c). To be called some time after backends were removed from
  * the map, and in larger intervals besides; a sweep that finds nothing costs one walk over the sockets that ever spoke
- * to a service. Not thread-safe.
+ * to a service. Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and to enter the namespaces CAP_SYS_ADMIN and, for those
+ * that are not mounted, CAP_SYS_PTRACE. Not thread-safe.
  *
  * Kernels before 6.5 cannot do it (STALE_UNSUPPORTED). There such sockets stay, and their owners learn of it by the
  * ICMP errors for addresses of pods that are not there any more, or by their own timeouts.
