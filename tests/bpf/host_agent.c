@@ -61,7 +61,7 @@ struct datapath *agent_start(void)
 void agent_attach(struct datapath *dp)
 {
         struct err err = ERR_NULL;
-        enum attach_mode tc, xdp;
+        enum attach_mode tc, xdp = ATTACH_NONE;
 
         if (datapath_attach_pod(dp, host_pod(), &err) || datapath_attach_uplink(dp, host_nic(), &tc, &xdp, &err) ||
             datapath_attach_sock(dp, &err))
