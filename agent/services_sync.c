@@ -161,26 +161,25 @@ void services_on_full(void *userdata, const char *key, enum map_id map)
 
 /* ---- one service ---- */
 
+/* Addresses of one family, whatever number of ports and families they have: what load balancers weigh nodes by. */
 static uint32_t count_local(const struct service_state *now)
 {
-        struct addr last = {0};
-        uint32_t n = 0;
+        uint32_t most = 0;
 
-        /* As upstream's proxies do: addresses, whatever number of ports they have. */
         for (size_t i = 0; i < now->nports; i++) {
-                uint32_t of_port = 0;
+                const struct port_state *p = &now->ports[i];
+                uint32_t n[2] = {0};
 
-                for (uint32_t k = 0; k < now->ports[i].nbackends; k++) {
-                        const struct backend_state *b = &now->ports[i].backends[k];
+                for (uint32_t k = 0; k < p->nbackends; k++) {
+                        const struct backend_state *b = &p->backends[k];
+                        bool again = k && address_equal(&b->addr, &p->backends[k - 1].addr);
 
-                        if (b->scopes & SCOPE_LOCAL && !(of_port && address_equal(&b->addr, &last))) {
-                                of_port++;
-                                last = b->addr;
-                        }
+                        if (b->scopes & SCOPE_LOCAL && !again)
+                                n[address_is_v4(&b->addr)]++;
                 }
-                n = MAX(n, of_port);
+                most = MAX(most, MAX(n[0], n[1]));
         }
-        return n;
+        return most;
 }
 
 static void count_ports(struct services *s, const struct service_state *state, size_t sign)
