@@ -13,7 +13,8 @@
 #define ANNOTATION_TRIGGER "endpoints.kubernetes.io/last-change-trigger-time"
 #define ANNOTATION_WEIGHT  "fairlead.dev/weight"
 #define PORTS_MAX          1000
-#define ENDPOINTS_MAX      10000 /* of a slice; the API allows 1000 */
+#define TRIGGER_MAX_S      INT64_C(9000000000) /* the year 2255: its nanoseconds still fit */
+#define ENDPOINTS_MAX      10000               /* of a slice; the API allows 1000 */
 
 struct reading {
         struct slice_view view;
@@ -104,7 +105,7 @@ static void read_annotations(struct reading *r, const struct json_object *annota
         const char *weight = json_get_str(annotations, ANNOTATION_WEIGHT);
         struct timespec at;
 
-        if (trigger && !clock_parse(trigger, &at))
+        if (trigger && !clock_parse(trigger, &at) && at.tv_sec > 0 && at.tv_sec < TRIGGER_MAX_S)
                 r->view.trigger_ns = (int64_t)at.tv_sec * (int64_t)NS_PER_S + at.tv_nsec;
         r->view.weight = 1;
         if (!weight)
