@@ -312,20 +312,31 @@ static __always_inline enum reason send_neighbour(struct hook_ctx *ctx, struct p
         return REASON_FORWARDED;
 }
 
-/* To this node's own stack, from where it would be taken for somebody else's. */
+/*
+ * Into this node's own stack as if it came by a NIC, with whose address it is compared there: what a process sends to
+ * an endpoint on its own host; and the answers to a process whose packets to a service were translated on their way:
+ * an IPv4 stack that filters by the reverse path takes a service's address from no device of pods, be it ever so loose.
+ */
+static __always_inline enum reason send_by_uplink(struct hook_ctx *ctx, struct packet *p, const struct uplink *up)
+{
+        if (!up || !up->ifindex || !send_macs(ctx, up->mac, up->mac))
+                return REASON_INTERNAL;
+        p->verdict = bpf_redirect(up->ifindex, BPF_F_INGRESS);
+        return REASON_FORWARDED;
+}
+
 static __always_inline enum reason send_kernel(struct hook_ctx *ctx, struct packet *p, enum hook hook)
 {
-        const struct uplink *up;
+        const struct node *n = map_single(&node);
 
+        if (hook == HOOK_TO_UPLINK && p->change)
+                return send_by_uplink(ctx, p, route_uplink(ctx->ifindex));
+        if (n && n->uplinks[0].ifindex && hook != HOOK_UPLINK && p->flags & PACKET_V4 && p->change == CHANGE_WANTED &&
+            !addr_equal(&p->to.src, &p->tuple.src))
+                return send_by_uplink(ctx, p, &n->uplinks[0]);
         if (hook == HOOK_OVERLAY) /* the inner frame is addressed to another device */
                 bpf_skb_change_type(ctx, 0 /* PACKET_HOST */);
-        if (hook != HOOK_TO_UPLINK || !p->change)
-                return p->change ? REASON_TRANSLATED : REASON_OK;
-        up = route_uplink(ctx->ifindex);
-        if (!up || !send_macs(ctx, up->mac, up->mac))
-                return REASON_INTERNAL;
-        p->verdict = bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
-        return REASON_FORWARDED;
+        return p->change ? REASON_TRANSLATED : REASON_OK;
 }
 
 /* Everything is decided: the packet changes, and goes. */
