@@ -13,10 +13,11 @@
 #include "base/str.h"
 #include "datapath/address.h"
 
-#define TICK_MS        700 /* how soon is noticed what the kernel does not tell: sysctls, programs that were taken */
-#define TICKS_A_ROUND  40  /* everything is looked at that often anyway */
+#define TICK_MS        500 /* how soon is noticed what the kernel does not tell: sysctls, programs that were taken */
+#define TICKS_A_ROUND  60  /* everything is looked at that often anyway */
 #define EVENT_AFTER_MS 3000
-#define ROUND_MIN_MS   2
+#define ROUND_SOON_MS  2
+#define ROUND_LATER_MS 25 /* a veth that comes is about to be attached: a round would stand in its way */
 #define ROUND_MAX_MS   400
 
 /* ---- projections */
@@ -50,14 +51,16 @@ void network_release_service_cidr(void *userdata, void *value)
 /* ---- rounds */
 
 /* Rounds take a tenth of the time at most, so that a machine whose tables change all the time has some left. */
-void network_dirty(struct network *n)
+void network_dirty(struct network *n, uint64_t after_ms)
 {
-        uint64_t pause_ms = n->round_ns * 10 / NS_PER_MS;
+        uint64_t pause_ms = MIN(MAX(n->round_ns * 10 / NS_PER_MS, after_ms), ROUND_MAX_MS);
+        uint64_t due_ms = clock_mono_ms() + pause_ms;
 
-        if (n->armed)
+        if (n->armed && n->due_ms <= due_ms)
                 return;
         n->armed = true;
-        loop_timer_set(n->round, MIN(MAX(pause_ms, ROUND_MIN_MS), ROUND_MAX_MS));
+        n->due_ms = due_ms;
+        loop_timer_set(n->round, pause_ms);
 }
 
 static void on_round(void *userdata)
@@ -71,12 +74,12 @@ static void on_round(void *userdata)
 static void on_node_event(void *userdata, const char *key, void *old, void *now)
 {
         if (!old || !now || !node_summary_equal(old, now))
-                network_dirty(userdata);
+                network_dirty(userdata, ROUND_SOON_MS);
 }
 
 static void on_service_cidr_event(void *userdata, const char *key, void *old, void *now)
 {
-        network_dirty(userdata);
+        network_dirty(userdata, ROUND_SOON_MS);
 }
 
 static void on_kernel_change(void *userdata, uint32_t gone)
@@ -85,7 +88,7 @@ static void on_kernel_change(void *userdata, uint32_t gone)
 
         if (gone)
                 attachments_link_gone(n->attachments, gone);
-        network_dirty(n);
+        network_dirty(n, ROUND_LATER_MS);
 }
 
 static bool programs_whole(const struct network *n)
@@ -123,8 +126,10 @@ static void on_tick(void *userdata)
         loop_timer_set(n->tick, TICK_MS);
         watchdir_check(n->records);
         repair_sysctls(n, &none);
-        if (++n->ticks % TICKS_A_ROUND == 0 || n->orphans_n || *n->problem || !programs_whole(n))
-                network_dirty(n);
+        repair_pod_sysctls(n);
+        n->taken = !programs_whole(n);
+        if (++n->ticks % TICKS_A_ROUND == 0 || n->orphans_n || *n->problem || n->taken)
+                network_dirty(n, ROUND_SOON_MS);
         tell_event(n);
         problems_deinit(&none);
 }
@@ -224,7 +229,8 @@ static bool plug_pods(struct network *n, struct problems *problems)
         if (plugs != attachments_plugs(n->attachments) && !network_look_again(n, problems))
                 return false;
         plugs = attachments_plugs(n->attachments);
-        n->repairs += attachments_check(n->attachments, &n->inputs);
+        n->repairs += attachments_check(n->attachments, &n->inputs, n->taken);
+        n->taken = false;
         if (plugs != attachments_plugs(n->attachments) && !network_look_again(n, problems))
                 return false;
         n->inputs.pods_n = attachments_places(n->attachments, &n->inputs.pods);
@@ -261,6 +267,7 @@ void network_round(struct network *n)
         n->inputs.pods_n = 0;
         n->rounds_done = true;
         n->round_ns = clock_mono_ns() - start;
+        log_debug("round", "us=%llu", (unsigned long long)(n->round_ns / NS_PER_US));
         tell_problem(n, problems_text(&problems));
         tell_view(n, &before);
 }
@@ -269,7 +276,7 @@ void network_round(struct network *n)
 
 static void on_records(void *userdata)
 {
-        network_dirty(userdata);
+        network_dirty(userdata, ROUND_LATER_MS);
 }
 
 static void tell_ports(struct network *n)
@@ -442,7 +449,7 @@ void network_free(struct network *n)
 void network_synced(struct network *n)
 {
         n->synced = true;
-        network_dirty(n);
+        network_dirty(n, ROUND_SOON_MS);
 }
 
 /* ---- what others want to know */

@@ -373,16 +373,16 @@ void attachments_link_gone(struct attachments *a, uint32_t ifindex)
         }
 }
 
-static bool whole(const struct attachments *a, const struct net_link *l, const char **ret_why)
+static bool whole(const struct attachments *a, const struct net_link *l, bool programs, const char **ret_why)
 {
         *ret_why = "device down";
         if (!(l->flags & IFF_UP))
                 return false;
         *ret_why = "program gone";
-        return a->plug.dataplane->attached(a->plug.dataplane->userdata, l->ifindex);
+        return !programs || a->plug.dataplane->attached(a->plug.dataplane->userdata, l->ifindex);
 }
 
-static uint32_t check_one(struct attachments *a, const struct net_inputs *in, struct attachment *t)
+static uint32_t check_one(struct attachments *a, const struct net_inputs *in, struct attachment *t, bool programs)
 {
         const struct net_link *l = net_link_by_index(in->state, t->bound);
         struct err err = ERR_NULL;
@@ -392,7 +392,7 @@ static uint32_t check_one(struct attachments *a, const struct net_inputs *in, st
                 vanish(a, t);
                 return 0;
         }
-        if (!t->there || whole(a, l, &why))
+        if (!t->there || whole(a, l, programs, &why))
                 return 0;
         a->plugs++;
         if (plug_in(&a->plug, in, &t->record, &err) < 0) {
@@ -420,7 +420,7 @@ uint64_t attachments_plugs(const struct attachments *a)
         return a->plugs;
 }
 
-uint32_t attachments_check(struct attachments *a, const struct net_inputs *in)
+uint32_t attachments_check(struct attachments *a, const struct net_inputs *in, bool programs)
 {
         uint32_t repairs = 0;
 
@@ -428,7 +428,7 @@ uint32_t attachments_check(struct attachments *a, const struct net_inputs *in)
                 struct attachment *t = slot->value;
 
                 if (t->bound)
-                        repairs += check_one(a, in, t);
+                        repairs += check_one(a, in, t, programs);
         }
         return repairs;
 }

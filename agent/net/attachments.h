@@ -32,9 +32,9 @@ int attachments_attach(struct attachments *a, const struct net_inputs *in, const
 void attachments_detach(struct attachments *a, const char *id);
 /* Compares with the folder: new and changed records are attached, those whose files are gone forgotten. */
 void attachments_scan(struct attachments *a, const struct net_inputs *in, struct problems *problems);
-/* Compares with the kernel: veths that are gone, programs that somebody took away, devices that are down. Returns the
- * number of repairs. */
-uint32_t attachments_check(struct attachments *a, const struct net_inputs *in);
+/* Compares with the kernel: veths that are gone, devices that are down and, when asked for (20 us a pod), programs that
+ * somebody took away. Returns the number of repairs. */
+uint32_t attachments_check(struct attachments *a, const struct net_inputs *in, bool programs);
 /* False when somebody took a program away. */
 bool attachments_whole(const struct attachments *a);
 /* How often something was plugged in: what the kernel told before that is not true any more. */

@@ -59,16 +59,18 @@ struct network {
         bool problem_told;   /* by an Event */
         uint64_t repairs;
         uint64_t round_ns; /* how long one took */
+        uint64_t due_ms;   /* when armed */
         uint32_t ticks, nodes_n;
         bool synced, pruned, armed;
         bool rounds_done; /* one at least */
+        bool taken;       /* the tick has seen that somebody took programs away */
 };
 
 /* network_new, with another dataplane. */
 int network_new_with(const struct network_opts *opts, const struct net_dataplane *dataplane, struct network **ret,
                      struct err *reterr);
-/* Has a round run soon. */
-void network_dirty(struct network *n);
+/* Has a round run in that time at the latest, or as soon as the last one's cost allows. */
+void network_dirty(struct network *n, uint64_t after_ms);
 /* One round: looks at everything and puts right what differs. */
 void network_round(struct network *n);
 /* Fills inputs (but for what devices add to it) from informers and the kernel. False when the kernel does not tell. */
@@ -79,6 +81,7 @@ bool network_look_again(struct network *n, struct problems *problems);
 /* Parts of a round. */
 void repair_devices(struct network *n, struct problems *problems);
 void repair_sysctls(struct network *n, struct problems *problems);
+void repair_pod_sysctls(struct network *n);
 void repair_routes(struct network *n, enum routemap_keep keep, struct problems *problems);
 void repair_orphans(struct network *n, struct problems *problems);
 void repaired(struct network *n, const char *what, const char *detail);

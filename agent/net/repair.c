@@ -185,12 +185,16 @@ void repair_sysctls(struct network *n, struct problems *problems)
                 repair_sysctl(n, sysctl_ensure_device("ipv4", VXLAN_DEVICE, "rp_filter", sysctl_loose, problems),
                               n->vxlan_loose == n->vxlan_ifindex, VXLAN_DEVICE);
         n->vxlan_loose = n->vxlan_ifindex;
+}
+
+void repair_pod_sysctls(struct network *n)
+{
         for (size_t i = 0; i < n->state.links_n; i++) {
                 const struct net_link *l = &n->state.links[i];
 
                 if (net_is_host_side(l->name) && attachments_has_index(n->attachments, l->ifindex))
-                        repair_sysctl(n, sysctl_ensure_device("ipv4", l->name, "rp_filter", sysctl_loose, problems),
-                                      known, l->name);
+                        repair_sysctl(n, sysctl_ensure_device("ipv4", l->name, "rp_filter", sysctl_loose, NULL), true,
+                                      l->name);
         }
 }
 

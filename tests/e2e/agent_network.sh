@@ -306,7 +306,7 @@ within 1000 "a record is enough, without asking" route_is 10.244.1.6 "dev fl0000
 echo '{"version":1' >"$tmp/run/attachments/c4-eth0.json"
 within 2000 "a damaged record is reported" status_has "record c4-eth0"
 rm "$tmp/run/attachments/c4-eth0.json"
-record c5-eth0 fl0000000000c3 10.244.1.5 fd00:1::7
+succeeds "a third one is plugged in" plug_pod c5-eth0 fl0000000000c5 10.244.1.5 fd00:1::7
 like "$(ask '{"op":"attach","id":"c5-eth0"}')" 'an address of it belongs to attachment c1-eth0' "an address of another pod is refused"
 succeeds "whose own stays" route_is 10.244.1.5 "dev fl0123456789ab"
 rm "$tmp/run/attachments/c5-eth0.json"
