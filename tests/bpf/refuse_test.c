@@ -2,27 +2,47 @@
 /* What is refused, and how: resets and ICMP errors, and what gets no answer. */
 #include "bpf/story.h"
 
-static const struct packet_spec udp = {UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 100};
-static const struct packet_spec udp_options = {UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 100,
-                                               .flags = PACKET_OPTIONS};
-static const struct packet_spec udp_odd = {UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 333};
-static const struct packet_spec udp_large = {UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 1401};
-static const struct packet_spec sctp = {SCTP(POD_A, 1000, VIP, 54), FROM_A, .payload = 20};
-static const struct packet_spec echo = {ICMP(POD_A, VIP, ICMP_KIND_ECHO), .sport = 9, FROM_A, .payload = 56};
-static const struct packet_spec dns = {UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 40};
-static const struct packet_spec outside = {UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 40};
-static const struct packet_spec first = {UDP(POD_A, 1000, VIP, 53), FROM_A,    .payload = 800, .datagram = 1608,
-                                         .flags = PACKET_MORE,      .id = 4711};
-static const struct packet_spec too_big = {TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_ACK_), FROM_ROUTER, .payload = 1440,
-                                           .flags = PACKET_DF};
-static const struct packet_spec first_too_big = {UDP(CLIENT, 1000, NODE, LAB_NODEPORT),
-                                                 FROM_ROUTER,
-                                                 .payload = 1440,
-                                                 .datagram = 3000,
-                                                 .flags = PACKET_MORE,
-                                                 .id = 9};
-static const struct packet_spec expired = {UDP(POD_A, 1000, SERVER, 53), FROM_A, .ttl = 1};
-static const struct packet_spec ghost = {TCP(POD_A, 1000, GHOST, 80, TH_SYN_), FROM_A};
+/* The packets, also as what errors quote. */
+#define IS_UDP UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 100
+static const struct packet_spec udp = {IS_UDP};
+
+#define IS_UDP_OPTIONS UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 100, .flags = PACKET_OPTIONS
+static const struct packet_spec udp_options = {IS_UDP_OPTIONS};
+
+#define IS_UDP_ODD UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 333
+static const struct packet_spec udp_odd = {IS_UDP_ODD};
+
+#define IS_UDP_LARGE UDP(POD_A, 1000, VIP, 54), FROM_A, .payload = 1401
+static const struct packet_spec udp_large = {IS_UDP_LARGE};
+
+#define IS_SCTP SCTP(POD_A, 1000, VIP, 54), FROM_A, .payload = 20
+static const struct packet_spec sctp = {IS_SCTP};
+
+#define IS_ECHO ICMP(POD_A, VIP, ICMP_KIND_ECHO), .sport = 9, FROM_A, .payload = 56
+static const struct packet_spec echo = {IS_ECHO};
+
+#define IS_DNS UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 40
+static const struct packet_spec dns = {IS_DNS};
+
+#define IS_OUTSIDE UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 40
+static const struct packet_spec outside = {IS_OUTSIDE};
+
+#define IS_FIRST UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 800, .datagram = 1608, .flags = PACKET_MORE, .id = 4711
+static const struct packet_spec first = {IS_FIRST};
+
+#define IS_TOO_BIG TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_ACK_), FROM_ROUTER, .payload = 1440, .flags = PACKET_DF
+static const struct packet_spec too_big = {IS_TOO_BIG};
+
+#define IS_FIRST_TOO_BIG                                                                                               \
+        UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 1440, .datagram = 3000, .flags = PACKET_MORE,   \
+                                                            .id = 9
+static const struct packet_spec first_too_big = {IS_FIRST_TOO_BIG};
+
+#define IS_EXPIRED UDP(POD_A, 1000, SERVER, 53), FROM_A, .ttl = 1
+static const struct packet_spec expired = {IS_EXPIRED};
+
+#define IS_GHOST TCP(POD_A, 1000, GHOST, 80, TH_SYN_), FROM_A
+static const struct packet_spec ghost = {IS_GHOST};
 
 static const struct flow_row masqueraded[] = {
         FLOW_PAIR(IPPROTO_UDP, POD_A, 1000, SERVER, 53, NODE, LAB_SNAT_PORT, SERVER, 53, FLOW_MASQUERADE | FLOW_SNAT),
@@ -56,7 +76,7 @@ static const struct story stories[] = {
                 "a_service_without_endpoints_answers_udp_with_port_unreachable",
                 .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
                 .steps = {
-                        { HOOK_FROM_POD, .in = dns,
+                        { HOOK_FROM_POD, .in = { IS_DNS },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, dns), INTO_A },
                           REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
@@ -67,22 +87,22 @@ static const struct story stories[] = {
                 .steps = {
                         { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, VIP, 81, TH_SYN_), FROM_A, .seq = 41 },
                           .out = { RESET_FOR_SYN(VIP, 81, 41) }, REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = udp,
+                        { HOOK_FROM_POD, .in = { IS_UDP },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = udp_options,
+                        { HOOK_FROM_POD, .in = { IS_UDP_OPTIONS },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_options), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = udp_odd,
+                        { HOOK_FROM_POD, .in = { IS_UDP_ODD },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_odd), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = udp_large,
+                        { HOOK_FROM_POD, .in = { IS_UDP_LARGE },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, udp_large), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = sctp,
+                        { HOOK_FROM_POD, .in = { IS_SCTP },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, sctp), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
-                        { HOOK_FROM_POD, .in = echo,
+                        { HOOK_FROM_POD, .in = { IS_ECHO },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PROHIBITED, echo), INTO_A },
                           REFUSED_FOR(REASON_UNKNOWN_PORT) },
                 },
@@ -133,7 +153,7 @@ static const struct story stories[] = {
                 "a_first_fragment_gets_an_error_but_no_reset",
                 .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP), NOTHING_AT(VIP, 80, IPPROTO_TCP) },
                 .steps = {
-                        { HOOK_FROM_POD, .in = first,
+                        { HOOK_FROM_POD, .in = { IS_FIRST },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, first), INTO_A },
                           REFUSED_FOR(REASON_NO_ENDPOINTS) },
                         { HOOK_FROM_POD,
@@ -146,7 +166,7 @@ static const struct story stories[] = {
                 "a_later_fragment_gets_no_answer",
                 .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
                 .steps = {
-                        { HOOK_FROM_POD, .in = first,
+                        { HOOK_FROM_POD, .in = { IS_FIRST },
                           .out = { ERROR_OF(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE, first), INTO_A },
                           REFUSED_FOR(REASON_NO_ENDPOINTS) },
                         { HOOK_FROM_POD,
@@ -159,7 +179,7 @@ static const struct story stories[] = {
                 "what_does_not_fit_into_the_tunnel_is_too_big",
                 .services = { NODEPORT(ON(POD_R, 8080)) },
                 .steps = {
-                        { HOOK_UPLINK, .in = too_big,
+                        { HOOK_UPLINK, .in = { IS_TOO_BIG },
                           .out = { ICMP(NODE, CLIENT, ICMP_KIND_TOO_BIG), TO_ROUTER, .mtu = LAB_MTU_POD,
                                    .flags = PACKET_ANSWER, .inner = &too_big },
                           REFUSED_FOR(REASON_TOO_BIG), .marked = 1, .any_flows = 1 },
@@ -171,7 +191,7 @@ static const struct story stories[] = {
                 .services = { { .addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL,
                                 .backends = { ON(POD_R, 8080) } } },
                 .steps = {
-                        { HOOK_UPLINK, .in = first_too_big,
+                        { HOOK_UPLINK, .in = { IS_FIRST_TOO_BIG },
                           .out = { ICMP(NODE, CLIENT, ICMP_KIND_TOO_BIG), TO_ROUTER, .mtu = LAB_MTU_POD,
                                    .flags = PACKET_ANSWER, .inner = &first_too_big },
                           REFUSED_FOR(REASON_TOO_BIG), .marked = 1, .any_flows = 1 },
@@ -190,7 +210,7 @@ static const struct story stories[] = {
                 "clients_outside_are_refused",
                 .services = { { .addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL } },
                 .steps = {
-                        { HOOK_UPLINK, .in = outside,
+                        { HOOK_UPLINK, .in = { IS_OUTSIDE },
                           .out = { ERROR_OF(NODE, CLIENT, ICMP_KIND_PORT_UNREACHABLE, outside), TO_ROUTER },
                           REFUSED_FOR(REASON_NO_ENDPOINTS), .marked = 1 },
                 },
@@ -208,7 +228,7 @@ static const struct story stories[] = {
         {
                 "the_node_says_that_the_hop_limit_is_exceeded",
                 .steps = {
-                        { HOOK_FROM_POD, .in = expired,
+                        { HOOK_FROM_POD, .in = { IS_EXPIRED },
                           .out = { ERROR_OF(NODE, POD_A, ICMP_KIND_TIME_EXCEEDED, expired), INTO_A },
                           REFUSED_FOR(REASON_TTL), .flows = masqueraded },
                 },
@@ -216,7 +236,7 @@ static const struct story stories[] = {
         {
                 "the_node_says_that_a_pod_is_not_there",
                 .steps = {
-                        { HOOK_FROM_POD, .in = ghost,
+                        { HOOK_FROM_POD, .in = { IS_GHOST },
                           .out = { ERROR_OF(NODE, POD_A, ICMP_KIND_HOST_UNREACHABLE, ghost), INTO_A },
                           REFUSED_FOR(REASON_NO_ROUTE) },
                 },
