@@ -43,8 +43,9 @@ TIME ?= 60
 fuzz: fuzzers ## run the fuzz targets, TIME seconds each; FUZZ=name runs one
 	@tests/run --build $(O) --fuzz-seconds $(TIME) --only fuzz $(FUZZ)
 
-demo: deps all ## start it on this machine, drive it with kubectl, show what happens; KEEP=1 leaves it running
+demo: deps all ## an API server driven with kubectl, then three nodes' dataplane at work; KEEP=1 leaves things running
 	@tools/dev/demo.sh $(if $(KEEP),--keep)
+	@tools/dev/demo_dataplane.py $(if $(KEEP),--keep)
 
 $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 

@@ -19,6 +19,7 @@ static const char help[] =
         "  --client ADDR    only flows of this client\n"
         "  --backend ADDR   only flows to this backend\n"
         "  --proto NAME     only tcp, udp, sctp or icmp\n"
+        "  --limit N        at most N flows\n"
         "  --all            also flows that have timed out and were not replaced yet\n" VIEW_HELP "\n"
         "Connections that were translated at the socket, and plain pod-to-pod traffic, have no state and are not "
         "here.\n"
@@ -44,7 +45,8 @@ static const struct column columns[] = {
 
 struct listing {
         struct view *view;
-        const char *service, *client, *backend, *proto;
+        const char *service, *client, *backend, *proto, *limit;
+        uint32_t most;
         struct addr client_addr, backend_addr;
         bool all;
         struct table table;
@@ -161,12 +163,21 @@ static int parse_filter(const char *flag, const char *text, struct addr *ret)
         return -EINVAL;
 }
 
+static int parse_limit(struct listing *l)
+{
+        l->most = UINT32_MAX;
+        if (!l->limit || (str_parse_u32(l->limit, &l->most) == 0 && l->most > 0))
+                return 0;
+        fprintf(stderr, "fairctl flow list: --limit %s: give a number above 0\n", l->limit);
+        return -EINVAL;
+}
+
 static void list_flows(struct listing *l)
 {
         l->now = view_flow_now();
         view_timeouts(l->view, &l->timeouts);
         table_init(&l->table, columns, ARRAY_SIZE(columns));
-        for (uint32_t i = 0; i < l->count * FLOW_WAYS; i++) {
+        for (uint32_t i = 0; i < l->count * FLOW_WAYS && table_rows(&l->table) < l->most; i++) {
                 struct flow f;
 
                 if (!read_flow(l, i, &f) || f.flags & FLOW_REPLY)
@@ -182,8 +193,13 @@ int ctl_flow(int argc, char **argv)
         struct view v = {.command = "flow list"};
         struct listing l = {.view = &v};
         const struct view_flag flags[] = {
-                {"--service", &l.service, NULL}, {"--client", &l.client, NULL}, {"--backend", &l.backend, NULL},
-                {"--proto", &l.proto, NULL},     {"--all", NULL, &l.all},       {NULL, NULL, NULL},
+                {"--service", &l.service, NULL},
+                {"--client", &l.client, NULL},
+                {"--backend", &l.backend, NULL},
+                {"--proto", &l.proto, NULL},
+                {"--all", NULL, &l.all},
+                {"--limit", &l.limit, NULL},
+                {NULL, NULL, NULL},
         };
         int r;
 
@@ -199,7 +215,7 @@ int ctl_flow(int argc, char **argv)
         if (r)
                 return view_exit(r);
         r = 2;
-        if (!parse_filter("--client", l.client, &l.client_addr) &&
+        if (!parse_limit(&l) && !parse_filter("--client", l.client, &l.client_addr) &&
             !parse_filter("--backend", l.backend, &l.backend_addr)) {
                 r = 1;
                 if (!map_flows(&l)) {

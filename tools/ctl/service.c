@@ -17,6 +17,8 @@ static const char help[] =
         "BACKENDS  for clients inside the cluster / outside; they differ by traffic policies\n"
         "OPTIONS   maglev: consistent hashing; affinity=Ns; local: externalTrafficPolicy Local;\n"
         "          ranges: loadBalancerSourceRanges\n"
+        "CONNECTIONS and what follows are of the service port, whichever frontend was used; packets and\n"
+        "          bytes are those of the packet path (a socket that was translated costs none)\n"
         "\n"
         "Example:\n"
         "  fairctl service list --service default/\n";

@@ -148,7 +148,7 @@ const char *view_proto(uint8_t proto, char buf[static 8])
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (names[i].number == proto)
-                        return names[i].name;
+                        return strcpy(buf, names[i].name);
         snprintf(buf, 8, "%u", proto);
         return buf;
 }

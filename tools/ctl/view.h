@@ -49,7 +49,7 @@ int view_print(const struct view *v, struct table *t);
 
 /* "default/web:http/TCP"; "#7" when the id has no name. Returns buf. */
 const char *view_service_name(const struct view *v, uint32_t id, char buf[static SERVICE_NAME_SIZE]);
-/* "TCP", "UDP", "SCTP", "ICMP", "ICMPv6" or the number. */
+/* "TCP", "UDP", "SCTP", "ICMP", "ICMPv6" or the number. Returns buf. */
 const char *view_proto(uint8_t proto, char buf[static 8]);
 /* "Any node address" of either family: the key of a NodePort. */
 bool view_is_any(const struct addr *a);

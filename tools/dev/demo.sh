@@ -206,7 +206,7 @@ main() {
         say "6. The end: the server stops and its data goes"
         stop_server "$pid"
         echo "Try next: \`make demo KEEP=1\` leaves it running for your own kubectl; \`make help\` lists the rest."
-        echo "Only the API server is there yet: nothing runs the Deployment's pods."
+        echo "No controllers are there yet: nothing runs the Deployment's pods. What follows plugs pods in itself."
 }
 
 main
