@@ -44,7 +44,8 @@ struct network {
         struct addr v4, v6; /* the node's; adopted from the map until the Node is known */
         struct uplinks uplinks;
         struct uplink_status uplink_status[UPLINKS_MAX];
-        uint32_t vxlan_ifindex, vxlan_loose, mtu; /* vxlan_loose: the device whose rp_filter is known to be */
+        uint32_t vxlan_ifindex, mtu;
+        uint32_t vxlan_unfiltered; /* the device whose rp_filter is known to be off */
         struct vxlan_want vxlan;
         struct node node; /* what the map has */
         bool node_written;

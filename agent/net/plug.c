@@ -125,7 +125,7 @@ int plug_in(const struct plug *p, const struct net_inputs *in, const struct reco
                 res = p->dataplane->attach_pod(p->dataplane->userdata, r->host_ifindex, reterr);
         if (res < 0)
                 return res;
-        sysctl_ensure_device("ipv4", r->host_ifname, "rp_filter", sysctl_loose, NULL);
+        sysctl_ensure_device("ipv4", r->host_ifname, "rp_filter", sysctl_off, NULL);
         res = write_maps(p, r, reterr);
         return res < 0 ? res : set_host_routes(p, in, r, reterr);
 }

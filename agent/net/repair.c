@@ -170,6 +170,27 @@ static void repair_sysctl(struct network *n, int res, bool known, const char *wh
                 repaired(n, "sysctl", what);
 }
 
+static bool is_own_device(const char *name)
+{
+        return str_eq(name, VXLAN_DEVICE) || net_is_host_side(name);
+}
+
+/* Off where pods' packets come in: from_pod and from_overlay know better who may send what, and a loose filter drops
+ * all that is routed elsewhere when, like these devices, one has no address. */
+static void repair_rp_filter(struct network *n, struct problems *problems)
+{
+        int res = sysctl_lower_rp_filter(is_own_device, problems);
+
+        if (res == SYSCTL_CHANGED && !n->rounds_done)
+                log_info("reverse path filter handed down",
+                         "from=net.ipv4.conf.all to=\"every device but fairlead's\"");
+        repair_sysctl(n, res, n->rounds_done, "net/ipv4/conf/all/rp_filter");
+        if (n->vxlan_ifindex)
+                repair_sysctl(n, sysctl_ensure_device("ipv4", VXLAN_DEVICE, "rp_filter", sysctl_off, problems),
+                              n->vxlan_unfiltered == n->vxlan_ifindex, VXLAN_DEVICE);
+        n->vxlan_unfiltered = n->vxlan_ifindex;
+}
+
 void repair_sysctls(struct network *n, struct problems *problems)
 {
         static const char *const forwarding[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
@@ -181,10 +202,7 @@ void repair_sysctls(struct network *n, struct problems *problems)
                 sysctl_ensure_device("ipv6", n->uplink_status[i].name, "accept_ra", sysctl_accept_ra, problems);
         for (size_t i = 0; i < ARRAY_SIZE(forwarding); i++)
                 repair_sysctl(n, sysctl_ensure(forwarding[i], sysctl_forwarding, problems), known, forwarding[i]);
-        if (n->vxlan_ifindex)
-                repair_sysctl(n, sysctl_ensure_device("ipv4", VXLAN_DEVICE, "rp_filter", sysctl_loose, problems),
-                              n->vxlan_loose == n->vxlan_ifindex, VXLAN_DEVICE);
-        n->vxlan_loose = n->vxlan_ifindex;
+        repair_rp_filter(n, problems);
 }
 
 void repair_pod_sysctls(struct network *n)
@@ -193,7 +211,7 @@ void repair_pod_sysctls(struct network *n)
                 const struct net_link *l = &n->state.links[i];
 
                 if (net_is_host_side(l->name) && attachments_has_index(n->attachments, l->ifindex))
-                        repair_sysctl(n, sysctl_ensure_device("ipv4", l->name, "rp_filter", sysctl_loose, NULL), true,
+                        repair_sysctl(n, sysctl_ensure_device("ipv4", l->name, "rp_filter", sysctl_off, NULL), true,
                                       l->name);
         }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,9 +14,9 @@ const char *sysctl_forwarding(int64_t value)
         return value ? NULL : "1";
 }
 
-const char *sysctl_loose(int64_t value)
+const char *sysctl_off(int64_t value)
 {
-        return value == 2 ? NULL : "2"; /* also for 0: the greater of it and conf/all is what counts */
+        return value ? "0" : NULL;
 }
 
 const char *sysctl_accept_ra(int64_t value)
@@ -87,4 +88,39 @@ int sysctl_ensure_device(const char *family, const char *device, const char *nam
                 return 0;
         snprintf(path, sizeof(path), "net/%s/conf/%s/%s", family, device, name);
         return sysctl_ensure(path, decide, problems);
+}
+
+static int hand_down(int64_t all, bool (*is_ours)(const char *device))
+{
+        DIR *folder = opendir("/proc/sys/net/ipv4/conf");
+        int res = folder ? 0 : -errno;
+
+        for (const struct dirent *e; folder && (e = readdir(folder));) {
+                char path[SYSCTL_PATH_SIZE], text[24];
+                int64_t own;
+
+                if (*e->d_name == '.' || str_eq(e->d_name, "all") || is_ours(e->d_name))
+                        continue;
+                snprintf(path, sizeof(path), "net/ipv4/conf/%.64s/rp_filter", e->d_name);
+                snprintf(text, sizeof(text), "%lld", (long long)all);
+                if (sysctl_read(path, &own) == 0 && own < all && sysctl_write(path, text) < 0)
+                        res = -EACCES;
+        }
+        if (folder)
+                closedir(folder);
+        return res;
+}
+
+int sysctl_lower_rp_filter(bool (*is_ours)(const char *device), struct problems *problems)
+{
+        static const char path[] = "net/ipv4/conf/all/rp_filter";
+        int64_t all;
+
+        if (sysctl_read(path, &all) < 0 || !all)
+                return 0;
+        if (hand_down(all, is_ours) < 0) {
+                problems_add(problems, "cannot write below /proc/sys/net/ipv4/conf; the agent needs to");
+                return -EACCES;
+        }
+        return sysctl_ensure(path, sysctl_off, problems);
 }

@@ -14,7 +14,7 @@
 
 /* Decides on a value that is there: NULL when it will do, else the one to write. */
 const char *sysctl_forwarding(int64_t value);
-const char *sysctl_loose(int64_t value);     /* rp_filter: off or loose */
+const char *sysctl_off(int64_t value);
 const char *sysctl_accept_ra(int64_t value); /* 1 stops working when forwarding is on, 2 does not */
 
 /* path as in net/ipv4/ip_forward. 0, -ENOENT, or negative errno. */
@@ -28,3 +28,7 @@ int sysctl_ensure(const char *path, const char *(*decide)(int64_t value), struct
 /* The same for net/<family>/conf/<device>/<name>. */
 int sysctl_ensure_device(const char *family, const char *device, const char *name, const char *(*decide)(int64_t value),
                          struct problems *problems);
+/* The kernel goes by the greater of net/ipv4/conf/all/rp_filter and the device's own. This hands the value of all down
+ * to every device but ours, and to those to come, so that it is in force as before, and clears it. 0, SYSCTL_CHANGED,
+ * or negative errno with the problem added. */
+int sysctl_lower_rp_filter(bool (*is_ours)(const char *device), struct problems *problems);

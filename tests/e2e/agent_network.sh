@@ -247,7 +247,11 @@ within 1000 "one that was changed is put right" route_is 10.244.2.0/24 "dev fair
 sysctl -qw net.ipv4.ip_forward=0
 within 1000 "forwarding is switched on again" setting_is net/ipv4/ip_forward 1
 sysctl -qw net.ipv4.conf.fairlead_vxlan.rp_filter=1
-within 1000 "the reverse path filter is loose again" setting_is net/ipv4/conf/fairlead_vxlan/rp_filter 2
+within 1000 "the reverse path filter is off again" setting_is net/ipv4/conf/fairlead_vxlan/rp_filter 0
+sysctl -qw net.ipv4.conf.all.rp_filter=2
+within 1000 "for all it is off" setting_is net/ipv4/conf/all/rp_filter 0
+succeeds "and in force where it was" setting_is net/ipv4/conf/eth0/rp_filter 2
+succeeds "but for fairlead's devices" setting_is net/ipv4/conf/fairlead_vxlan/rp_filter 0
 succeeds "somebody takes a program" take_program "$links/from_uplink_$(index_of eth0)"
 within 1000 "a program that was taken from the NIC is back" programs_are eth0 2
 succeeds "somebody takes a program" take_program "$links/to_overlay_$(index_of fairlead_vxlan)"
@@ -300,7 +304,7 @@ within 1000 "and its routes are back" route_is fd00:1::5 "dev fl0123456789ab"
 succeeds "somebody takes a program" take_program "$links/from_pod_$(index_of fl0123456789ab)"
 within 1000 "a program that was taken from a pod is back" programs_are fl0123456789ab 2
 sysctl -qw net.ipv4.conf.fl0123456789ab.rp_filter=1
-within 1000 "its reverse path filter is loose again" setting_is net/ipv4/conf/fl0123456789ab/rp_filter 2
+within 1000 "its reverse path filter is off again" setting_is net/ipv4/conf/fl0123456789ab/rp_filter 0
 succeeds "another pod is plugged in" plug_pod c3-eth0 fl0000000000c3 10.244.1.6 fd00:1::6
 within 1000 "a record is enough, without asking" route_is 10.244.1.6 "dev fl0000000000c3"
 echo '{"version":1' >"$tmp/run/attachments/c4-eth0.json"

@@ -342,9 +342,9 @@ static void sysctls_are_changed_only_where_they_are_wrong(void **state)
 {
         assert_null(sysctl_forwarding(1));
         assert_string_equal(sysctl_forwarding(0), "1");
-        assert_null(sysctl_loose(2));
-        assert_string_equal(sysctl_loose(1), "2");
-        assert_string_equal(sysctl_loose(0), "2");
+        assert_null(sysctl_off(0));
+        assert_string_equal(sysctl_off(1), "0");
+        assert_string_equal(sysctl_off(2), "0");
         assert_string_equal(sysctl_accept_ra(1), "2");
         assert_null(sysctl_accept_ra(0)); /* off is the user's wish */
         assert_null(sysctl_accept_ra(2));
