@@ -314,8 +314,9 @@ static __always_inline enum reason send_neighbour(struct hook_ctx *ctx, struct p
 
 /*
  * Into this node's own stack as if it came by a NIC, with whose address it is compared there: what a process sends to
- * an endpoint on its own host; and the answers to a process whose packets to a service were translated on their way:
- * an IPv4 stack that filters by the reverse path takes a service's address from no device of pods, be it ever so loose.
+ * an endpoint on its own host; and the answers to a process whose packets to a service were translated on their way,
+ * errors too: an IPv4 stack that filters by the reverse path takes a service's address from no device of pods, be it
+ * ever so loose.
  */
 static __always_inline enum reason send_by_uplink(struct hook_ctx *ctx, struct packet *p, const struct uplink *up)
 {
@@ -331,8 +332,8 @@ static __always_inline enum reason send_kernel(struct hook_ctx *ctx, struct pack
 
         if (hook == HOOK_TO_UPLINK && p->change)
                 return send_by_uplink(ctx, p, route_uplink(ctx->ifindex));
-        if (n && n->uplinks[0].ifindex && hook != HOOK_UPLINK && p->flags & PACKET_V4 && p->change == CHANGE_WANTED &&
-            !addr_equal(&p->to.src, &p->tuple.src))
+        if (n && n->uplinks[0].ifindex && hook != HOOK_UPLINK && p->flags & PACKET_V4 && p->change &&
+            (p->change == CHANGE_DONE || !addr_equal(&p->to.src, &p->tuple.src)))
                 return send_by_uplink(ctx, p, &n->uplinks[0]);
         if (hook == HOOK_OVERLAY) /* the inner frame is addressed to another device */
                 bpf_skb_change_type(ctx, 0 /* PACKET_HOST */);
