@@ -32,6 +32,20 @@ static const struct flow_row two_vips[] = {
         NO_MORE,
 };
 
+#define HOST_WEB_ON(who_) FLOW_PAIR(IPPROTO_TCP, NODE, 1000, VIP, 80, NODE, 1000, who_, 8080, FLOW_DNAT)
+static const struct flow_row host_b[] = {HOST_WEB_ON(POD_B), NO_MORE};
+static const struct flow_row host_r[] = {HOST_WEB_ON(POD_R), NO_MORE};
+
+static const struct packet_spec host_to_b = {TCP(NODE, 1000, POD_B, 8080, TH_ACK_), .payload = 30};
+static const struct packet_spec host_to_vip = {TCP(NODE, 1000, VIP, 80, TH_ACK_), .payload = 30};
+
+#define BY_UPLINK .smac = MAC_UPLINK, .dmac = MAC_UPLINK
+
+static void table_lost(struct lab *lab, int family)
+{
+        lab_clear_flows(lab);
+}
+
 static void remove_b(struct lab *lab, int family)
 {
         lab_remove_backends(lab, POD_B, family);
@@ -80,6 +94,39 @@ static void same_backend(struct lab *lab, int family, const struct packet *out)
         assert_memory_equal(&now, &first_backend, sizeof(now));
 }
 
+static void after_99_s(struct lab *lab, int family)
+{
+        lab_age_affinity(lab, 99);
+}
+
+static void after_101_s(struct lab *lab, int family)
+{
+        lab_age_affinity(lab, 101);
+}
+
+static bool moved;
+
+static void perhaps_another(struct lab *lab, int family, const struct packet *out)
+{
+        struct addr now = destination(out, family);
+
+        moved = moved || memcmp(&now, &first_backend, sizeof(now)) != 0;
+}
+
+/* Each time one of three: that it never moves happens once in 40 million runs. */
+static void has_moved(struct lab *lab, int family, const struct packet *out)
+{
+        perhaps_another(lab, family, out);
+        assert_true(moved);
+        moved = false;
+}
+
+#define CONNECT_LATER(sport_, before_, after_)                                                                         \
+        {                                                                                                              \
+                HOOK_FROM_POD, .in = {TCP(POD_A, sport_, VIP, 80, TH_SYN_), FROM_A}, .verdict = SENT,                  \
+                               .reason = REASON_FORWARDED, .any_out = 1, .any_flows = 1, .before = before_,            \
+                               .after = after_                                                                         \
+        }
 #define CONNECT(sport_, after_)                                                                                        \
         {                                                                                                              \
                 HOOK_FROM_POD, .in = {TCP(POD_A, sport_, VIP, 80, TH_SYN_), FROM_A}, .verdict = SENT,                  \
@@ -291,6 +338,109 @@ static const struct story stories[] = {
                         CONNECT(1000, keep_backend), CONNECT(1001, same_backend), CONNECT(1002, same_backend),
                         CONNECT(1003, same_backend), CONNECT(1004, same_backend), CONNECT(1005, same_backend),
                         CONNECT(1006, same_backend), CONNECT(1007, same_backend), CONNECT(1008, same_backend),
+                },
+        },
+        {
+                "affinity_ends_when_its_time_has_passed",
+                .services = { { .addr = VIP, .port = 80, .affinity_s = 100,
+                                .backends = { ON(POD_B, 8080), ON(POD_R, 8080), ON(POD_R2, 8080) } } },
+                .steps = {
+                        CONNECT(1000, keep_backend),
+                        CONNECT_LATER(1001, after_99_s, same_backend),
+                        CONNECT_LATER(1002, after_101_s, perhaps_another),
+                        CONNECT_LATER(1003, after_101_s, perhaps_another),
+                        CONNECT_LATER(1004, after_101_s, perhaps_another),
+                        CONNECT_LATER(1005, after_101_s, perhaps_another),
+                        CONNECT_LATER(1006, after_101_s, perhaps_another),
+                        CONNECT_LATER(1007, after_101_s, perhaps_another),
+                        CONNECT_LATER(1008, after_101_s, perhaps_another),
+                        CONNECT_LATER(1009, after_101_s, perhaps_another),
+                        CONNECT_LATER(1010, after_101_s, perhaps_another),
+                        CONNECT_LATER(1011, after_101_s, perhaps_another),
+                        CONNECT_LATER(1012, after_101_s, perhaps_another),
+                        CONNECT_LATER(1013, after_101_s, perhaps_another),
+                        CONNECT_LATER(1014, after_101_s, perhaps_another),
+                        CONNECT_LATER(1015, after_101_s, perhaps_another),
+                        CONNECT_LATER(1016, after_101_s, perhaps_another),
+                        CONNECT_LATER(1017, after_101_s, has_moved),
+                },
+        },
+        {
+                "a_backend_that_is_gone_ends_affinity",
+                .services = { { .addr = VIP, .port = 80, .affinity_s = 100,
+                                .backends = { ON(POD_B, 8080) } } },
+                .steps = {
+                        CONNECT(1000, NULL),
+                        { HOOK_FROM_POD, .before = remove_b, .in = { TCP(POD_A, 1001, VIP, 80, TH_SYN_), FROM_A },
+                          DROPPED(REASON_NO_BACKEND), .any_flows = 1 },
+                },
+        },
+        {
+                "who_is_hashed_stays_on_one_backend",
+                .services = { { .addr = VIP, .port = 80, .flags = SERVICE_HASH_IN,
+                                .backends = { ON(POD_B, 8080), ON(POD_R, 8080), ON(POD_R2, 8080) } } },
+                .steps = {
+                        CONNECT(1000, keep_backend), CONNECT_LATER(1000, table_lost, same_backend),
+                        CONNECT_LATER(1000, table_lost, same_backend), CONNECT_LATER(1000, table_lost, same_backend),
+                        CONNECT_LATER(1000, table_lost, same_backend), CONNECT_LATER(1000, table_lost, same_backend),
+                        CONNECT_LATER(1000, table_lost, same_backend), CONNECT_LATER(1000, table_lost, same_backend),
+                },
+        },
+        /* IPv4 compares a source with the device that it comes in by. */
+        {
+                "an_answer_to_the_host_from_here_comes_in_by_the_uplink",
+                .family = 4,
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER },
+                          .out = { TCP(NODE, 1000, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .flows = host_b },
+                        { HOOK_FROM_POD, .pod_b = 1, .in = { TCP(POD_B, 8080, NODE, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(VIP, 80, NODE, 1000, TH_SYNACK_), BY_UPLINK }, SENT_ON, .flows = host_b },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { ICMP(POD_B, NODE, ICMP_KIND_PORT_UNREACHABLE), .inner = &host_to_b, FROM_B },
+                          .out = { ICMP(VIP, NODE, ICMP_KIND_PORT_UNREACHABLE), .inner = &host_to_vip, BY_UPLINK }, SENT_ON,
+                          .flows = host_b },
+                },
+        },
+        {
+                "an_answer_to_the_host_from_here_comes_in_by_the_pod",
+                .family = 6,
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER },
+                          .out = { TCP(NODE, 1000, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .flows = host_b },
+                        { HOOK_FROM_POD, .pod_b = 1, .in = { TCP(POD_B, 8080, NODE, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(VIP, 80, NODE, 1000, TH_SYNACK_), FROM_B }, TRANSLATED_ONLY, .flows = host_b },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { ICMP(POD_B, NODE, ICMP_KIND_PORT_UNREACHABLE), .inner = &host_to_b, FROM_B },
+                          .out = { ICMP(VIP, NODE, ICMP_KIND_PORT_UNREACHABLE), .inner = &host_to_vip, FROM_B }, TRANSLATED_ONLY,
+                          .flows = host_b },
+                },
+        },
+        {
+                "an_answer_to_the_host_from_elsewhere_comes_in_by_the_uplink",
+                .family = 4,
+                .services = { WEB(ON(POD_R, 8080)) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER },
+                          .out = { TCP(NODE, 1000, POD_R, 8080, TH_SYN_), TO_ROUTER, .hop_step = 1 },
+                          SENT_OUT, .flows = host_r },
+                        { HOOK_OVERLAY, .in = { TCP(POD_R, 8080, NODE, 1000, TH_SYNACK_), TUNNELLED },
+                          .out = { TCP(VIP, 80, NODE, 1000, TH_SYNACK_), BY_UPLINK }, SENT_ON,
+                          .flows = host_r },
+                },
+        },
+        {
+                "an_answer_to_the_host_from_elsewhere_comes_in_by_the_tunnel",
+                .family = 6,
+                .services = { WEB(ON(POD_R, 8080)) },
+                .steps = {
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP, 80, TH_SYN_), TO_ROUTER },
+                          .out = { TCP(NODE, 1000, POD_R, 8080, TH_SYN_), TO_ROUTER, .hop_step = 1 },
+                          SENT_OUT, .flows = host_r },
+                        { HOOK_OVERLAY, .in = { TCP(POD_R, 8080, NODE, 1000, TH_SYNACK_), TUNNELLED },
+                          .out = { TCP(VIP, 80, NODE, 1000, TH_SYNACK_), TUNNELLED }, TRANSLATED_ONLY,
+                          .flows = host_r },
                 },
         },
         {

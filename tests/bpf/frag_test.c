@@ -80,6 +80,18 @@ static const struct story stories[] = {
                 },
         },
         {
+                "datagrams_are_told_apart_by_their_identification",
+                .services = { DNS(ON(POD_B, 5353)) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { FIRST(POD_A, 1000, VIP, 53), FROM_A },
+                          .out = { FIRST(POD_A, 1000, POD_B, 5353), INTO_B }, SENT_ON, .flows = dns_b },
+                        { HOOK_FROM_POD,
+                          .in = { .src = POD_A, .dst = VIP, .proto = IPPROTO_UDP, .fragment = 808, .payload = 800,
+                                  .id = 4712, FROM_A },
+                          DROPPED(REASON_FRAGMENT), .flows = dns_b },
+                },
+        },
+        {
                 "a_fragment_never_leaves_with_a_pods_address",
                 .steps = {
                         { HOOK_FROM_POD, .in = { LATER(POD_A, SERVER), FROM_A }, DROPPED(REASON_FRAGMENT) },

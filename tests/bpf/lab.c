@@ -541,3 +541,18 @@ void lab_age_flows(struct lab *lab, uint32_t seconds)
                 for (int way = 0; way < FLOW_WAYS; way++)
                         lab->flows[set_index].flow[way].seen -= seconds;
 }
+
+void lab_age_affinity(struct lab *lab, uint32_t seconds)
+{
+        struct affinity_key keys[64];
+        struct affinity value;
+        size_t n = 0;
+
+        while (n < 64 && bpf_map_get_next_key(lab->map[MAP_AFFINITY], n ? &keys[n - 1] : NULL, &keys[n]) == 0)
+                n++;
+        for (size_t i = 0; i < n; i++) {
+                check(bpf_map_lookup_elem(lab->map[MAP_AFFINITY], &keys[i], &value), "affinity");
+                value.seen -= seconds;
+                set(lab, MAP_AFFINITY, &keys[i], &value);
+        }
+}

@@ -92,4 +92,6 @@ uint64_t lab_counter(struct lab *lab, enum hook hook, enum reason reason);
 size_t lab_flows(struct lab *lab, struct flow *ret, size_t max);
 /* As if the flows had not been seen for so long. */
 void lab_age_flows(struct lab *lab, uint32_t seconds);
+/* As if the clients that have an affinity had not been seen for so long. */
+void lab_age_affinity(struct lab *lab, uint32_t seconds);
 void lab_clear_flows(struct lab *lab);

@@ -30,6 +30,19 @@ static const struct flow_row from_pod2[] = {
         NO_MORE,
 };
 
+static const struct flow_row from_remote[] = {
+        FLOW_PAIR(IPPROTO_TCP, POD_R, 1000, NODE, LAB_NODEPORT, POD_R, 1000, POD_B, 8080, FLOW_DNAT),
+        NO_MORE,
+};
+static const struct flow_row lb_inside[] = {
+        FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, LB, 443, POD_A, 1000, POD_B, 8443, FLOW_DNAT),
+        NO_MORE,
+};
+static const struct flow_row datagram[] = {
+        FLOW_PAIR(IPPROTO_UDP, CLIENT, 1000, NODE, LAB_NODEPORT, CLIENT, 1000, POD_B, 5353, FLOW_DNAT | FLOW_OUTSIDE),
+        NO_MORE,
+};
+
 #define CLIENT_SYN TCP(CLIENT, 1000, NODE, LAB_NODEPORT, TH_SYN_), FROM_ROUTER
 
 /* clang-format off */
@@ -90,6 +103,40 @@ static const struct story stories[] = {
                         { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, NODE2, LAB_NODEPORT, TH_SYN_), FROM_A },
                           .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
                           SENT_ON, .flows = from_pod2 },
+                },
+        },
+        {
+                "a_pod_elsewhere_reaches_a_nodeport_through_the_tunnel",
+                .services = { NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_OVERLAY, .in = { TCP(POD_R, 1000, NODE, LAB_NODEPORT, TH_SYN_), TUNNELLED },
+                          .out = { TCP(POD_R, 1000, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .flows = from_remote },
+                        { HOOK_FROM_POD, .pod_b = 1, .in = { TCP(POD_B, 8080, POD_R, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(NODE, LAB_NODEPORT, POD_R, 1000, TH_SYNACK_), FROM_B, .hop_step = 1 },
+                          SENT_OUT, .flows = from_remote },
+                },
+        },
+        {
+                "datagrams_from_outside_are_carried",
+                .services = { { .addr = ANY, .port = LAB_NODEPORT, .proto = IPPROTO_UDP, .flags = SERVICE_EXTERNAL,
+                                .backends = { ON(POD_B, 5353) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = { UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER, .payload = 11 },
+                          .out = { UDP(CLIENT, 1000, POD_B, 5353), INTO_B, .payload = 11 }, SENT_ON,
+                          .flows = datagram },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { UDP(POD_B, 5353, CLIENT, 1000), FROM_B, .payload = 21 },
+                          .out = { UDP(NODE, LAB_NODEPORT, CLIENT, 1000), FROM_B, .payload = 21, .hop_step = 1 },
+                          SENT_OUT, .flows = datagram },
+                },
+        },
+        {
+                "a_pod_reaches_a_load_balancers_address_from_inside",
+                .services = { { .addr = LB, .port = 443, .flags = SERVICE_EXTERNAL, .source_range = CLIENT,
+                                .backends = { ON(POD_B, 8443) } } },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, LB, 443, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8443, TH_SYN_), INTO_B }, SENT_ON, .flows = lb_inside },
                 },
         },
         {

@@ -192,6 +192,8 @@ static size_t build_tcp(uint8_t *p, const struct packet_spec *spec, int family)
         put32(p + 4, spec->seq);
         put32(p + 8, spec->ack);
         p[12] = (uint8_t)(head / 4 << 4);
+        if (spec->flags & PACKET_LONG_HEADER)
+                p[12] = 0xf0;
         p[13] = spec->tcp_flags;
         put16(p + 14, spec->window == WINDOW_ZERO ? 0 : spec->window ? spec->window : 512);
         memcpy(p + 20, options, head - 20);

@@ -64,18 +64,19 @@ enum icmp_kind {
 };
 
 enum packet_flags {
-        PACKET_VLAN = 1 << 0,      /* one tag in the bytes */
-        PACKET_QINQ = 1 << 1,      /* two */
-        PACKET_OPTIONS = 1 << 2,   /* IPv4: 8 bytes of options; IPv6: hop-by-hop and destination options */
-        PACKET_ROUTING = 1 << 3,   /* IPv6: a routing header with no segments left */
-        PACKET_MORE = 1 << 4,      /* more fragments */
-        PACKET_FRAGMENT = 1 << 5,  /* IPv6: a fragment header even at offset 0 without MORE */
-        PACKET_ZERO_SUM = 1 << 6,  /* UDP without a checksum */
-        PACKET_BAD_SUM = 1 << 7,   /* the L4 checksum is wrong, by 0x0100 */
-        PACKET_DF = 1 << 8,        /* IPv4: don't fragment */
-        PACKET_PADDED = 1 << 9,    /* bytes behind the IP packet, as a short Ethernet frame has */
-        PACKET_TCP_OPTS = 1 << 10, /* 12 bytes of TCP options */
-        PACKET_ANSWER = 1 << 11,   /* made by the dataplane: DF, an ICMPv4 error's precedence, and how much it quotes */
+        PACKET_VLAN = 1 << 0,         /* one tag in the bytes */
+        PACKET_QINQ = 1 << 1,         /* two */
+        PACKET_OPTIONS = 1 << 2,      /* IPv4: 8 bytes of options; IPv6: hop-by-hop and destination options */
+        PACKET_ROUTING = 1 << 3,      /* IPv6: a routing header with no segments left */
+        PACKET_MORE = 1 << 4,         /* more fragments */
+        PACKET_FRAGMENT = 1 << 5,     /* IPv6: a fragment header even at offset 0 without MORE */
+        PACKET_ZERO_SUM = 1 << 6,     /* UDP without a checksum */
+        PACKET_BAD_SUM = 1 << 7,      /* the L4 checksum is wrong, by 0x0100 */
+        PACKET_DF = 1 << 8,           /* IPv4: don't fragment */
+        PACKET_PADDED = 1 << 9,       /* bytes behind the IP packet, as a short Ethernet frame has */
+        PACKET_TCP_OPTS = 1 << 10,    /* 12 bytes of TCP options */
+        PACKET_LONG_HEADER = 1 << 12, /* TCP: the header says that it is longer than the packet */
+        PACKET_ANSWER = 1 << 11, /* made by the dataplane: DF, an ICMPv4 error's precedence, and how much it quotes */
 };
 
 struct packet_spec {

@@ -162,6 +162,31 @@ static const struct story stories[] = {
                 },
         },
         {
+                "an_answer_to_a_connection_from_outside_keeps_its_source",
+                .steps = {
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 80, SERVER, 1000, TH_SYNACK_), FROM_A },
+                          .out = { TCP(POD_A, 80, SERVER, 1000, TH_SYNACK_), FROM_A, .hop_step = 1 }, SENT_OUT },
+                },
+        },
+        {
+                "the_host_reaches_pods_elsewhere_through_the_tunnel",
+                .steps = {
+                        { HOOK_TO_OVERLAY, .in = { TCP(NODE, 1000, POD_R, 80, TH_SYN_), TUNNELLED }, LEFT_ALONE,
+                          .marked = 1 },
+                },
+        },
+        {
+                "headers_that_contradict_each_other_are_malformed",
+                .steps = {
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, POD_B, 80, TH_SYN_), FROM_A, .flags = PACKET_LONG_HEADER },
+                          DROPPED(REASON_MALFORMED) },
+                        { HOOK_UPLINK,
+                          .in = { TCP(CLIENT, 1000, POD_B, 80, TH_SYN_), FROM_ROUTER, .flags = PACKET_LONG_HEADER },
+                          DROPPED(REASON_MALFORMED) },
+                },
+        },
+        {
                 "groups_are_the_kernels",
                 .steps = {
                         { HOOK_FROM_POD, .in = { UDP(POD_A, 5353, GROUP, 5353), .smac = MAC_POD_A, .dmac = MAC_GROUP },

@@ -10,7 +10,7 @@
 #include "bpf/lab.h"
 #include "bpf/packet.h"
 
-#define STORY_STEPS    12
+#define STORY_STEPS    20
 #define STORY_SERVICES 6
 #define STORY_FLOWS    8
 
