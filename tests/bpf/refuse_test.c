@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What is refused, and how: resets and ICMP errors, and what gets no answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
 #include "bpf/story.h"
 
 /* The packets, also as what errors quote. */
@@ -58,6 +65,24 @@ static const struct flow_row masqueraded[] = {
         {                                                                                                              \
                 .addr = addr_, .port = port_, .proto = proto_                                                          \
         }
+
+/* A flood of what is refused is answered by 1000 a second. */
+static void flood(struct lab *lab, int family)
+{
+        static struct packet packet;
+        static struct lab_run run;
+        time_t start = time(NULL);
+        int sent = 0;
+
+        packet_build(&packet, &dns, family);
+        for (int i = 0; i < 4000; i++) {
+                run = (struct lab_run){.hook = HOOK_FROM_POD, .in = &packet};
+                assert_int_equal(lab_run(lab, &run), 0);
+                sent += story_verdict(run.hook, run.verdict) == SENT;
+        }
+        assert_in_range(sent, 900, 1000 * (time(NULL) - start + 2));
+        usleep(1200000); /* the next second is another one */
+}
 
 /* clang-format off */
 static const struct story stories[] = {
@@ -195,6 +220,14 @@ static const struct story stories[] = {
                           .out = { ICMP(NODE, CLIENT, ICMP_KIND_TOO_BIG), TO_ROUTER, .mtu = LAB_MTU_POD,
                                    .flags = PACKET_ANSWER, .inner = &first_too_big },
                           REFUSED_FOR(REASON_TOO_BIG), .marked = 1, .any_flows = 1 },
+                },
+        },
+        {
+                "a_flood_is_not_answered_by_a_flood",
+                .services = { NOTHING_AT(VIP, 53, IPPROTO_UDP) },
+                .steps = {
+                        { HOOK_FROM_POD, .before = flood, .in = { IS_DNS }, .any_out = 1,
+                          REFUSED_FOR(REASON_NO_ENDPOINTS) },
                 },
         },
         {
