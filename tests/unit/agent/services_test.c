@@ -388,6 +388,30 @@ static void random_walk(unsigned seed, int rounds)
         }
 }
 
+/* kill -9 at every write in turn: what the next agent finds is then never the whole of anything. */
+static void an_agent_that_is_killed_at_any_write_leaves_nothing_that_the_next_one_cannot_mend(void **state)
+{
+        for (int n = 0; n < 150; n++) {
+                const char *wrong;
+
+                srand((unsigned)n);
+                for (int i = 0; i < 4; i++)
+                        random_step();
+                w.writes_left = n % 50;
+                services_sync(w.services);
+                services_sync(w.services);
+                if (w.broken)
+                        fail_msg("before death %d: %s", n, w.why);
+                services_free(w.services);
+                w.services = NULL;
+                w.writes_left = -1;
+                svcworld_restart(&w);
+                wrong = svcworld_check(&w);
+                if (wrong)
+                        fail_msg("after death %d: %s", n, wrong);
+        }
+}
+
 static void the_tables_follow_any_sequence_of_changes(void **state)
 {
         const char *seed = getenv("SEED");
@@ -418,6 +442,7 @@ int main(void)
                 TEST(too_many_service_ports_leave_the_rest_at_work),
                 TEST(a_change_without_room_reuses_its_own_slots),
                 TEST(writes_that_fail_are_made_up_for),
+                TEST(an_agent_that_is_killed_at_any_write_leaves_nothing_that_the_next_one_cannot_mend),
                 TEST(the_tables_follow_any_sequence_of_changes),
         };
 

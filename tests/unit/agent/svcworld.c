@@ -87,18 +87,30 @@ static int after_write(struct watched *x, int r)
         return r;
 }
 
+/* The agent is dead, or the kernel has no memory. */
+static bool fails(struct watched *x)
+{
+        if (x->world->fail_writes_to == (int)x->id || x->world->writes_left == 0)
+                return true;
+        if (x->world->writes_left > 0)
+                x->world->writes_left--;
+        return false;
+}
+
 static int watched_update(struct map *m, const void *key, const void *value)
 {
         struct watched *x = watched_of(m);
 
-        if (x->world->fail_writes_to == (int)x->id)
+        if (fails(x))
                 return -ENOMEM;
         return after_write(x, map_update(x->inner, key, value));
 }
 
 static int watched_delete(struct map *m, const void *key)
 {
-        return after_write(watched_of(m), map_delete(watched_of(m)->inner, key));
+        struct watched *x = watched_of(m);
+
+        return fails(x) ? -ENOMEM : after_write(x, map_delete(x->inner, key));
 }
 
 static int watched_keys(struct map *m, void **ret_keys, size_t *ret_n)
@@ -256,10 +268,11 @@ void svcworld_restart(struct svcworld *w)
 
 void svcworld_init(struct svcworld *w, const uint32_t sizes[4])
 {
-        static const enum map_id watched[] = {MAP_SERVICES, MAP_SLOTS, MAP_BACKENDS, MAP_FILTERS};
+        static const enum map_id watched[] = {MAP_SERVICES, MAP_SLOTS,         MAP_BACKENDS,
+                                              MAP_FILTERS,  MAP_SERVICE_NAMES, MAP_SOURCE_RANGES};
         static const enum map_id sized[] = {MAP_SERVICES, MAP_SLOTS, MAP_BACKENDS, MAP_SERVICE_NAMES};
 
-        *w = (struct svcworld){.fail_writes_to = -1};
+        *w = (struct svcworld){.fail_writes_to = -1, .writes_left = -1};
         if (maps_init_fake(&w->inner))
                 abort();
         for (size_t i = 0; i < ARRAY_SIZE(sized); i++) {

@@ -43,6 +43,7 @@ struct svcworld {
         bool broken; /* a write left a frontend in disorder */
         char why[256];
         int fail_writes_to; /* enum map_id: writes there fail; -1: none */
+        int writes_left;    /* then all fail; -1: no limit */
 };
 
 /* NULL or sizes of maps: services, slot lines, backends, service ids. */
