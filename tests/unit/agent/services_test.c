@@ -388,27 +388,53 @@ static void random_walk(unsigned seed, int rounds)
         }
 }
 
-/* kill -9 at every write in turn: what the next agent finds is then never the whole of anything. */
+static void die_after(int writes)
+{
+        const char *wrong;
+
+        w.writes_left = writes;
+        services_sync(w.services);
+        if (w.broken)
+                fail_msg("before death after %d writes: %s", writes, w.why);
+        services_free(w.services);
+        w.services = NULL;
+        w.writes_left = -1;
+        svcworld_restart(&w);
+        wrong = svcworld_check(&w);
+        if (wrong)
+                fail_msg("after death after %d writes: %s", writes, wrong);
+}
+
+/* One pool, four frontends: for a while half of them lead to its old slots. */
+static void a_change_may_die_at_each_of_its_writes(void **state)
+{
+        for (int writes = 0; writes < 40; writes++) {
+                w.service[0] = plain(4);
+                w.service[0].dual = true;
+                w.service[0].external_ip = 1;
+                w.service[0].node_port = 30000;
+                w.service[0].balance = writes % 2 ? "random" : NULL;
+                svcworld_tell(&w, 0);
+                svcworld_sync(&w);
+                w.service[0].endpoints[4] = w.service[0].endpoints[5] = ready(false);
+                w.service[0].endpoints[0].there = w.service[0].endpoints[1].there = false;
+                svcworld_tell(&w, 0);
+                die_after(writes);
+                w.service[0].external_ip = 2;
+                w.service[0].port_shift = 1;
+                svcworld_tell(&w, 0);
+                die_after(writes);
+        }
+}
+
+/* Several services at once, of any kind. */
 static void an_agent_that_is_killed_at_any_write_leaves_nothing_that_the_next_one_cannot_mend(void **state)
 {
         for (int n = 0; n < 150; n++) {
-                const char *wrong;
-
                 srand((unsigned)n);
                 for (int i = 0; i < 4; i++)
                         random_step();
-                w.writes_left = n % 50;
-                services_sync(w.services);
-                services_sync(w.services);
-                if (w.broken)
-                        fail_msg("before death %d: %s", n, w.why);
-                services_free(w.services);
-                w.services = NULL;
-                w.writes_left = -1;
-                svcworld_restart(&w);
-                wrong = svcworld_check(&w);
-                if (wrong)
-                        fail_msg("after death %d: %s", n, wrong);
+                die_after(n % 50);
         }
 }
 
@@ -442,6 +468,7 @@ int main(void)
                 TEST(too_many_service_ports_leave_the_rest_at_work),
                 TEST(a_change_without_room_reuses_its_own_slots),
                 TEST(writes_that_fail_are_made_up_for),
+                TEST(a_change_may_die_at_each_of_its_writes),
                 TEST(an_agent_that_is_killed_at_any_write_leaves_nothing_that_the_next_one_cannot_mend),
                 TEST(the_tables_follow_any_sequence_of_changes),
         };
