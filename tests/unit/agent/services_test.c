@@ -9,7 +9,10 @@
 #include <cmocka.h>
 
 #include "agent/desired.h"
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "unit/agent/svcworld.h"
 
@@ -201,6 +204,102 @@ static void host_ports_are_frontends(void **state)
         services_set_node(w.services, &node, NULL, 0);
         svcworld_sync(&w);
         assert_int_not_equal(map_lookup(w.inner.m[MAP_SERVICES], &key, &value), 0);
+}
+
+/* ---- batches ---- */
+
+static unsigned syncs, programmings;
+static double programming_s;
+
+static void count_sync(void *userdata, double seconds)
+{
+        syncs++;
+}
+
+static void note_programming(void *userdata, double seconds)
+{
+        programmings++;
+        programming_s = seconds;
+}
+
+static void restart_with_loop(uint32_t min_ms, uint32_t max_ms)
+{
+        assert_int_equal(loop_new(&w.loop), 0);
+        w.config.min_sync_ms = min_ms;
+        w.config.max_sync_ms = max_ms;
+        svcworld_restart(&w);
+        loop_run_for(w.loop, max_ms + 30);
+        services_observe(w.services, &(struct services_observer){.sync = count_sync, .programming = note_programming});
+        syncs = programmings = 0;
+}
+
+static void end_loop(void)
+{
+        services_free(w.services);
+        w.services = NULL;
+        loop_free(w.loop);
+        w.loop = NULL;
+}
+
+static void changes_without_end_are_gathered_but_do_not_starve(void **state)
+{
+        w.service[0] = plain(2);
+        restart_with_loop(30, 100);
+        for (int i = 0; i < 100; i++) { /* never 30 ms of silence */
+                w.service[0].endpoints[2 + i % 8] = ready(false);
+                w.service[0].port_shift = i;
+                svcworld_tell(&w, 0);
+                loop_run_for(w.loop, 5);
+        }
+        if (syncs < 3 || syncs > 15)
+                fail_msg("%u syncs in some 500 ms of changes, wanted one in 100 ms", syncs);
+        loop_run_for(w.loop, 150);
+        check();
+        end_loop();
+}
+
+static void a_single_change_waits_no_longer_than_the_least_time(void **state)
+{
+        uint64_t begin;
+
+        w.service[0] = plain(2);
+        restart_with_loop(1, 10000);
+        w.service[0].endpoints[3] = ready(false);
+        begin = clock_mono_ms();
+        svcworld_tell(&w, 0);
+        while (!syncs && clock_mono_ms() - begin < 5000)
+                loop_run_for(w.loop, 1);
+        assert_true(syncs > 0);
+        end_loop();
+}
+
+/* The annotation of the endpoints' controller, once for each change. */
+static void the_time_from_a_change_to_the_tables_is_told(void **state)
+{
+        char now[CLOCK_TEXT_SIZE];
+        struct projector p = {.node_name = SVCWORLD_NODE};
+        struct slice_view *view;
+
+        restart_with_loop(1, 20);
+        {
+                _cleanup_json_ struct json_object *o =
+                        svcworld_json("{'metadata':{'namespace':'ns','name':'x','labels':{'kubernetes.io/"
+                                      "service-name':'s0'},'annotations':{"
+                                      "'endpoints.kubernetes.io/"
+                                      "last-change-trigger-time':'%s'}},'addressType':'IPv4','ports':[{'port':1}]}",
+                                      clock_now_micro(now));
+                view = project_slice(&p, o);
+        }
+        services_set_slice(w.services, NULL, view);
+        loop_run_for(w.loop, 60);
+        assert_int_equal(programmings, 1);
+        assert_true(programming_s >= 0 && programming_s < 5);
+        services_set_slice(w.services, view, view); /* the same trigger: nothing of the endpoints */
+        loop_run_for(w.loop, 60);
+        assert_int_equal(programmings, 1);
+        services_set_slice(w.services, view, NULL);
+        free(view);
+        end_loop();
 }
 
 /* ---- no room ---- */
@@ -462,6 +561,9 @@ int main(void)
                 TEST(what_went_while_no_agent_ran_is_removed_after_the_sync),
                 TEST(of_two_services_with_one_address_the_older_has_it),
                 TEST(host_ports_are_frontends),
+                TEST(changes_without_end_are_gathered_but_do_not_starve),
+                TEST(a_single_change_waits_no_longer_than_the_least_time),
+                TEST(the_time_from_a_change_to_the_tables_is_told),
                 TEST(a_full_map_of_frontends_leaves_the_rest_at_work),
                 TEST(a_full_map_of_slots_leaves_the_rest_at_work),
                 TEST(a_full_map_of_backends_leaves_the_rest_at_work),

@@ -249,8 +249,9 @@ static void start_agent(struct svcworld *w)
 {
         struct err err = ERR_NULL;
 
-        if (services_new(&(struct services_opts){.config = &w->config, .maps = &w->maps, .grace_ms = 1}, &w->services,
-                         &err)) {
+        if (services_new(
+                    &(struct services_opts){.loop = w->loop, .config = &w->config, .maps = &w->maps, .grace_ms = 1},
+                    &w->services, &err)) {
                 fprintf(stderr, "%s\n", err.msg);
                 abort();
         }

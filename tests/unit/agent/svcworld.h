@@ -36,6 +36,7 @@ struct svcworld {
         struct maps inner, maps;
         struct agent_config config;
         struct services *services;
+        struct loop *loop; /* of the next agent that is started; NULL: the test calls services_sync */
         struct svcworld_service service[SVCWORLD_SERVICES];
         struct svc_view *views[SVCWORLD_SERVICES];
         struct slice_view *slices[SVCWORLD_SERVICES][SVCWORLD_SLICES];
