@@ -131,7 +131,7 @@ static void repair_uplinks(struct network *n, struct problems *problems)
 static void write_node(struct network *n, struct problems *problems)
 {
         const uint32_t zero = 0;
-        struct node node = {.v4 = n->v4, .v6 = n->v6, .vxlan_ifindex = n->vxlan_ifindex};
+        struct node node = {.v4 = n->v4, .v6 = n->v6, .vxlan_ifindex = n->vxlan_ifindex, .pod_mtu = n->mtu};
         int res;
 
         memcpy(node.uplinks, n->uplinks.items, n->uplinks.count * sizeof(node.uplinks[0]));

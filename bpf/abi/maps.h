@@ -161,7 +161,8 @@ struct uplink {
 struct node {
         struct addr v4, v6; /* the node's addresses: source of what is translated inside the cluster */
         __u32 vxlan_ifindex;
-        __u32 pad;
+        __u32 pod_mtu; /* what a packet to another node's pods may have, as it is at present; knobs.pod_mtu comes first
+                        */
         struct uplink uplinks[UPLINKS_MAX];
 };
 

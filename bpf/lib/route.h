@@ -211,8 +211,11 @@ static __always_inline bool route_fits(const struct hook_ctx *ctx, const struct 
 static __always_inline enum reason route_tunnel(const struct hook_ctx *ctx, struct packet *p, const struct route *route,
                                                 struct way *w)
 {
-        if (p->flags & PACKET_DONT_FRAGMENT && knobs.pod_mtu && !route_fits(ctx, p, knobs.pod_mtu)) {
-                p->mtu = knobs.pod_mtu;
+        const struct node *n = map_single(&node);
+        const __u32 mtu = knobs.pod_mtu ? knobs.pod_mtu : n ? n->pod_mtu : 0;
+
+        if (p->flags & PACKET_DONT_FRAGMENT && mtu && !route_fits(ctx, p, mtu)) {
+                p->mtu = mtu;
                 return REASON_TOO_BIG;
         }
         w->kind = WAY_TUNNEL;
