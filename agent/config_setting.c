@@ -58,9 +58,9 @@ const struct setting settings[] = {
         {"bindProtect", SETTING_BOOL, AT(bind_protect), "true", 0, 0,
          "refuse programs of this machine that bind to a NodePort: they would get no traffic"},
         {"minSync", SETTING_MS, AT(min_sync_ms), "1ms", 0, 60000,
-         "after a change, wait that long for more before the kernel's tables are written"},
+         "so long a change waits for others, to be written to the kernel's tables with them"},
         {"maxSync", SETTING_MS, AT(max_sync_ms), "20ms", 1, 60000,
-         "write them after that time at the latest, whatever else keeps changing"},
+         "and so long at most when changes do not end and writing takes its time"},
 
         HEADING("How packets are handled. What the kernel cannot do falls back by itself, and the log says to what; "
                 "these "

@@ -30,19 +30,19 @@ struct entry *services_entry(struct services *s, const char *key)
         return e;
 }
 
+/* A batch waits as long as twice the last one took, within its bounds, counted from its first change: a lone change is
+ * there at once, and a storm takes no more than a third of the time. */
 void services_schedule(struct services *s)
 {
         const struct agent_config *c = s->opts.config;
-        uint64_t now = clock_mono_ms(), wait;
+        uint64_t now = clock_mono_ms(), due;
 
         if (!s->first_dirty || !s->initial || !s->sync_timer)
                 return;
-        if (!s->deadline_ms)
-                s->deadline_ms = now + c->max_sync_ms;
-        wait = s->deadline_ms > now ? MIN(c->min_sync_ms, s->deadline_ms - now) : 0;
-        if (!s->node.ready && now < s->node_wait_ms)
-                wait = s->node_wait_ms - now;
-        loop_timer_set(s->sync_timer, wait);
+        if (!s->due_ms)
+                s->due_ms = now + MIN(MAX(2 * s->took_ms, c->min_sync_ms), c->max_sync_ms);
+        due = s->node.ready ? s->due_ms : MAX(s->due_ms, s->node_wait_ms);
+        loop_timer_set(s->sync_timer, due > now ? due - now : 0);
 }
 
 void services_mark(struct services *s, struct entry *e)

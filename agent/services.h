@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The services' side of the agent: follows Services and EndpointSlices, keeps a set of those whose tables may differ
- * from what they are to be, and brings them up to date in batches: a change waits min_sync_ms for company, and no
- * longer than max_sync_ms. A change costs what its service costs, however many others there are. All in the loop's
+ * from what they are to be, and brings them up to date in batches: a change waits min_sync_ms for company, and under
+ * load up to max_sync_ms. A change costs what its service costs, however many others there are. All in the loop's
  * thread.
  */
 #pragma once

@@ -31,7 +31,8 @@ struct services {
         struct entry *first_dirty, **last_dirty;
         size_t ndirty;
         struct loop_timer *sync_timer, *tidy_timer, *retry_timer;
-        uint64_t deadline_ms;  /* of the batch that waits; 0: none */
+        uint64_t due_ms;       /* of the batch that waits; 0: none */
+        uint64_t took_ms;      /* CPU time of the last one */
         uint64_t retry_ms;     /* after a failed commit */
         uint64_t node_wait_ms; /* so long may the node be unknown; monotonic */
 

@@ -245,14 +245,14 @@ static void changes_without_end_are_gathered_but_do_not_starve(void **state)
 {
         w.service[0] = plain(2);
         restart_with_loop(30, 100);
-        for (int i = 0; i < 100; i++) { /* never 30 ms of silence */
+        for (int i = 0; i < 100; i++) { /* never a silence */
                 w.service[0].endpoints[2 + i % 8] = ready(false);
                 w.service[0].port_shift = i;
                 svcworld_tell(&w, 0);
                 loop_run_for(w.loop, 5);
         }
-        if (syncs < 3 || syncs > 15)
-                fail_msg("%u syncs in some 500 ms of changes, wanted one in 100 ms", syncs);
+        if (syncs < 4 || syncs > 50)
+                fail_msg("%u syncs in some 500 ms of changes, wanted one in 30 to 100 ms", syncs);
         loop_run_for(w.loop, 150);
         check();
         end_loop();
