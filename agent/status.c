@@ -19,7 +19,7 @@ struct status {
         char *path;
         char started[CLOCK_TEXT_SIZE];
         uint64_t written_ms;
-        bool pending;
+        bool pending, ready, synced; /* the last two as they were written */
 };
 
 static const char *attach_text(enum attach_mode mode)
@@ -132,21 +132,29 @@ static void add_services(const struct status *s, struct json_object *o)
         json_set(o, "full", full);
 }
 
+static bool is_ready(const struct status *s)
+{
+        const struct node_view *node = s->opts.network ? network_node(s->opts.network) : NULL;
+
+        return services_is_synced(s->opts.services) && (!node || node->ready);
+}
+
 void status_write(struct status *s)
 {
         _cleanup_json_ struct json_object *o = json_object_new_object();
-        const struct node_view *node = s->opts.network ? network_node(s->opts.network) : NULL;
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
         struct err err = ERR_NULL;
 
         s->pending = false;
+        s->ready = is_ready(s);
+        s->synced = services_is_synced(s->opts.services);
         s->written_ms = clock_mono_ms();
         loop_timer_set(s->timer, REFRESH_MS);
         json_set_str(o, "version", FAIRLEAD_VERSION);
         json_set_str(o, "node", s->opts.config->node_name);
         json_set_i64(o, "pid", getpid());
         json_set_str(o, "started", s->started);
-        json_set_bool(o, "ready", services_is_synced(s->opts.services) && (!node || node->ready));
+        json_set_bool(o, "ready", s->ready);
         add_services(s, o);
         add_config(s, o);
         add_features(s, o);
@@ -166,6 +174,11 @@ void status_changed(struct status *s)
 {
         uint64_t now = clock_mono_ms(), age = now - s->written_ms;
 
+        /* What people wait for. */
+        if (s->ready != is_ready(s) || s->synced != services_is_synced(s->opts.services)) {
+                status_write(s);
+                return;
+        }
         if (s->pending)
                 return;
         s->pending = true;

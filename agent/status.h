@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* <run_dir>/status.json: what fairctl shows and no map tells. Written whole or not at all, at most once a second. */
+/* <run_dir>/status.json: what fairctl shows and no map tells. Written whole or not at all: at once when
+ * ready or synced change, else at most once a second. */
 #pragma once
 
 #include "agent/network.h"
