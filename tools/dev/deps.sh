@@ -49,6 +49,7 @@ test  containerd               containerd
 test  runc                     runc
 test  busybox-static           -
 test  python3-grpcio           -
+test  iperf3                   iperf3
 END
 }
 
