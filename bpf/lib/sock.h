@@ -175,6 +175,19 @@ static __always_inline bool sock_proto(const struct sock_dest *d)
         return d->proto == IPPROTO_TCP || d->proto == IPPROTO_UDP;
 }
 
+/*
+ * A TCP socket that was bound to a port before it connects. Two of them with one port may speak to two services, but
+ * not to the one endpoint that both have: connect() would fail with EADDRNOTAVAIL. The packet path finds another source
+ * port for the second. The host's own processes have no packet path everywhere and are translated all the same.
+ */
+static __always_inline bool sock_is_for_packets(struct bpf_sock_addr *ctx, const struct sock_dest *d)
+{
+        struct bpf_sock *sk = ctx->sk;
+
+        return d->proto == IPPROTO_TCP && sk && sk->src_port && knobs.host_netns &&
+               bpf_get_netns_cookie(ctx) != knobs.host_netns;
+}
+
 static __always_inline int sock_connect(struct bpf_sock_addr *ctx, bool v6)
 {
         struct sock_dest d = sock_read(ctx, v6);
@@ -184,7 +197,7 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, bool v6)
 
         if (!sock_proto(&d) || !ctx->sk)
                 return SOCK_PROCEED;
-        r = sock_choose(ctx, &d, &choice);
+        r = sock_is_for_packets(ctx, &d) ? REASON_OK : sock_choose(ctx, &d, &choice);
         if (r == REASON_OK) /* it may have been a service's before */
                 bpf_sk_storage_delete(&sock_connected, ctx->sk);
         if (r != REASON_TRANSLATED)
