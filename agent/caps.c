@@ -9,6 +9,8 @@
 
 #include "agent/caps.h"
 
+/* NET_ADMIN, BPF and PERFMON for the dataplane; SYS_ADMIN to mount a bpffs and, with SYS_PTRACE, to find and enter the
+ * network namespaces whose stale UDP sockets are ended. */
 static const unsigned kept[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE};
 
 static bool is_kept(unsigned cap)

@@ -34,7 +34,8 @@ static const char permissions[] =
         "\n"
         "It needs these permissions of the API server: get, list and watch services, nodes and endpointslices\n"
         "(discovery.k8s.io); create and patch events. Of the kernel: root at the start; then it keeps CAP_NET_ADMIN,\n"
-        "CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN (attaching to cgroups, bpffs) and gives up the rest.\n"
+        "CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN (bpffs, entering pods' network namespaces) and CAP_SYS_PTRACE (finding\n"
+        "them), and gives up the rest.\n"
         "\n"
         "Signals: TERM and INT end it and leave the tables in place. Ready: READY=1 to $NOTIFY_SOCKET (Type=notify).\n";
 
