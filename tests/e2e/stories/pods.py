@@ -23,7 +23,7 @@ def endpoints(cast):
 
 def prepare(lab):
     lab.client.peer.serve(tcp=[8080], udp=[8080], addresses=[CLIENT[4], CLIENT[6]])
-    lab.client.ip(f"address add {FRIEND[4]}/24 dev eth0\naddress add {FRIEND[6]}/64 dev eth0 nodad\n")
+    lab.client.ip(f"address add {FRIEND[4]}/24 dev eth0\naddress add {FRIEND[6]}/64 dev eth0 nodad preferred_lft 0\n")
     lab.client.peer.serve(tcp=[8080], udp=[8080], addresses=list(FRIEND.values()))
     lab.fabric.ip("".join(f"route replace 10.244.{n.number}.0/24 via {n.ips[4]}\n"
                           f"route replace fd10:244:0:{n.number}::/64 via {n.ips[6]}\n" for n in lab.nodes.values()))
@@ -112,7 +112,7 @@ def path_mtu(lab, cast, made):
 def spoof(lab, cast, made):
     """A pod speaks under no other address than its own."""
     a, n1 = cast.a, lab.nodes["n1"]
-    mac = {who: a.run("cat /sys/class/net/eth0/address").strip() for who in "a"}["a"]
+    mac = re.search(r"link/ether (\S+)", a.run("ip -o link show eth0")).group(1)
     gateway = lab_packets.gateway_mac(a)
     before = n1.drops("spoofed")
     for family in FAMILIES:

@@ -106,6 +106,11 @@ def consistent(lab, cast, made):
         tap.ok(names in (FOUR, {"a"}), f"IPv{family}: of two services that claim an address one has it", names)
 
 
+def moved_on(name):
+    """By another backend; or a connected socket, which was translated when it connected, is told to do that again."""
+    return name in ("c", "ECONNABORTED", "EDESTADDRREQ")
+
+
 def removal(lab, cast, made):
     """TCP connections outlive the removal of their backend from the service; UDP moves to another one."""
     places = {"pod": (cast.a, lambda f: (made["drain"].ips[f], 80)),
@@ -127,10 +132,9 @@ def removal(lab, cast, made):
             fresh = until(lambda place=place, to=to, port=port: spread(place, to, port, 4) == {"c"}, 3)
             cases += [(f"{who} IPv{family}, new connection", fresh, True),
                       (f"{who} IPv{family}, old connection", name_of(place.peer.ask(f"drain-{who}{family}")), "b")]
-            # a connected socket that was translated when it connected may be told to connect anew instead
             again = until(lambda place=place, key=f"drain-udp-{who}{family}": (lambda n: n if n != "b" else None)(
                 name_of(place.peer.ask_udp(key, timeout=0.5))), 3)
-            moved.append((f"{who} IPv{family}", again, lambda n: n in ("c", "ECONNABORTED", "ECONNREFUSED")))
+            moved.append((f"{who} IPv{family}", again, moved_on))
             place.peer.close(f"drain-{who}{family}")
             place.peer.close(f"drain-udp-{who}{family}")
     all_of("a backend that is removed keeps its TCP connections, and gets no new ones", cases)
