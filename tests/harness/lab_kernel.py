@@ -137,14 +137,14 @@ class Witness:
     def __init__(self):
         program = self.program()
         code = ctypes.create_string_buffer(program)
-        self.sockets = []
+        self.sockets = {}
         for _, name in socket.if_nameindex():
             if name != "lo":
                 sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
                 sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
                                 struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
                 sock.bind((name, ETH_P_ALL))
-                self.sockets.append(sock)
+                self.sockets[name] = sock
 
     def program(self):
         """Classic BPF over the network header: accept 1 byte of what is private."""
@@ -167,9 +167,11 @@ class Witness:
         return b"".join([*out, _load(0x06, 1)])
 
     def count(self):
-        """Packets since the last call."""
-        return sum(struct.unpack("II", s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[0] for s in self.sockets)
+        """Packets by interface, since the last call; only where there were any."""
+        counts = {name: struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[0]
+                  for name, sock in self.sockets.items()}
+        return {name: count for name, count in counts.items() if count}
 
     def close(self):
-        for sock in self.sockets:
+        for sock in self.sockets.values():
             sock.close()

@@ -3,7 +3,7 @@
 
 import json
 
-from common import FAMILIES, LOOPBACK, all_of, name_of, reached, refused, spread, tap, unanswered, until
+from common import FAMILIES, LOOPBACK, all_of, name_of, reached, refused, spread, tap, translates_at_sockets, unanswered, until
 from lab import CLIENT
 from lab_objects import service_object, service_port
 
@@ -77,13 +77,13 @@ def inside(lab, cast, made):
     for family in FAMILIES:
         cases = []
         for who, place in (("pod", cast.a), ("node", n1)):
-            for node in (n1, n2):
+            for node in (n1, n2) if place is cast.a or translates_at_sockets(lab) else (n2,):
                 to = node.ips[family]
                 reached(lab, place, to, port, BOTH)
                 cases += [(f"{who} to {node.name}, TCP", spread(place, to, port, 16), BOTH),
                           (f"{who} to {node.name}, UDP", spread(place, to, udp, 16, proto="udp", connected=False), BOTH)]
         all_of(f"IPv{family}: pods and nodes use the NodePort of their own and of other nodes", cases)
-        if lab.settings.get("socket-path") != "false":
+        if translates_at_sockets(lab):
             tap.is_((spread(n1, LOOPBACK[family], port, 16), spread(n1, LOOPBACK[family], udp, 16, proto="udp")), (BOTH, BOTH),
                     f"IPv{family}: a node's loopback address serves NodePorts")
             answer = n1.peer.bind("tcp", n1.ips[family], port)
@@ -200,7 +200,7 @@ def hooks(lab, cast, made):
     rows = [row for node in lab.nodes.values() for row in json.loads(node.fairctl("drops", "--all", "-o", "json"))]
     served = {row["where"] for row in rows if row["reason"] in ("translated", "forwarded") and int(row["packets"])}
     tap.is_({hook: hook in served for hook in ("sock", "edge", "from_pod", "uplink")},
-            {"sock": lab.settings.get("socket-path") != "false", "from_pod": True, "uplink": True,
+            {"sock": translates_at_sockets(lab), "from_pod": True, "uplink": True,
              "edge": lab.settings.get("xdp") != "false" and lab.settings.get("routing") == "native"},
             "what is configured is at work")
 
