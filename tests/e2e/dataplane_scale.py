@@ -39,6 +39,7 @@ class Client:
         self.connection = http.client.HTTPSConnection(API, 6443, context=context, timeout=20)
         with lab_kernel.in_netns(lab.api.netns):
             self.connection.connect()
+        self.connection.auto_open = 0  # it would connect again by itself, and not from within the lab
 
     def send(self, method, path, body, kind="application/json"):
         self.connection.request(method, path, json.dumps(body), {"Content-Type": kind})

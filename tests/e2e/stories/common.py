@@ -54,7 +54,7 @@ def unanswered(answer):
 
 
 def translates_at_sockets(lab):
-    """Without that, a node's own processes do not reach NodePorts at its own addresses: they go through lo."""
+    """Without that, loopback addresses do not serve NodePorts: no packet for them leaves the host's stack."""
     return lab.settings.get("socket-path") != "false"
 
 

@@ -77,7 +77,7 @@ def inside(lab, cast, made):
     for family in FAMILIES:
         cases = []
         for who, place in (("pod", cast.a), ("node", n1)):
-            for node in (n1, n2) if place is cast.a or translates_at_sockets(lab) else (n2,):
+            for node in (n1, n2):
                 to = node.ips[family]
                 reached(lab, place, to, port, BOTH)
                 cases += [(f"{who} to {node.name}, TCP", spread(place, to, port, 16), BOTH),

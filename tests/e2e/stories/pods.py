@@ -4,7 +4,7 @@
 import re
 
 import lab_packets
-from common import FAMILIES, all_of, name_of, reached, refused, tap, translates_at_sockets, until
+from common import FAMILIES, all_of, name_of, reached, refused, tap, until
 from lab import CLIENT
 from lab_objects import service_object
 
@@ -145,8 +145,8 @@ def host_port(lab, cast, made):
     n3, n1 = lab.nodes["n3"], lab.nodes["n1"]
     for family in FAMILIES:
         to, cases = n3.ips[family], []
-        for who, place in (("client", lab.client), ("a pod elsewhere", cast.a), ("a pod beside", cast.d), ("another node", n1),
-                           *([("its node", n3)] if translates_at_sockets(lab) else [])):
+        for who, place in (("client", lab.client), ("a pod elsewhere", cast.a), ("a pod beside", cast.d), ("its node", n3),
+                           ("another node", n1)):
             cases += [(f"{who}, TCP", reached(lab, place, to, HOST_PORT, {"published"}), "published"),
                       (f"{who}, UDP", reached(lab, place, to, HOST_PORT, {"published"}, proto="udp", connected=False), "published")]
         all_of(f"IPv{family}: a pod's hostPort is served at its node", cases)
