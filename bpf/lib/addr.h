@@ -44,6 +44,14 @@ static __always_inline bool addr_is_zero(const struct addr *a)
         return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
 }
 
+/* The sender's own host; and "any", which as a destination means the same. */
+static __always_inline bool addr_is_loopback(const struct addr *a)
+{
+        if (addr_is_v4(a))
+                return a->b[12] == 127 || !a->w[3];
+        return !(a->w[0] | a->w[1] | a->w[2]) && (!a->w[3] || a->w[3] == bpf_htonl(1));
+}
+
 /* Of an address alone: affinity where the table is a permutation. */
 static __always_inline __u32 addr_hash(const struct addr *a)
 {

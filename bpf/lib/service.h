@@ -119,7 +119,9 @@ static __always_inline bool service_of_node(const struct service_query *q, const
 /*
  * Finds the frontend: REASON_TRANSLATED and a copy of it, or REASON_OK when the destination is no service's. An exact
  * frontend goes before a NodePort. What a service's address does not offer is refused, so that no packet wanders about
- * in search of a virtual address; but a node's address is a node's, though it be an external IP as well.
+ * in search of a virtual address; but a node's address is a node's, though it be an external IP as well. A loopback
+ * address (the hostIP of a hostPort) is the node's own: a pod that speaks to itself means itself, and what comes with
+ * such an address from elsewhere is nobody's.
  */
 static __always_inline enum reason service_find(const struct service_query *q, struct service *ret)
 {
@@ -127,6 +129,8 @@ static __always_inline enum reason service_find(const struct service_query *q, s
         __u32 filter = service_filter(&q->addr, q->port, q->proto);
         const struct route *route;
 
+        if (!q->own_node && addr_is_loopback(&q->addr))
+                return REASON_OK;
         if (filter & FILTER_ADDRESS && known && service_get(&q->addr, q->port, q->proto, ret))
                 return REASON_TRANSLATED;
         if (!filter)

@@ -110,19 +110,11 @@ static __always_inline bool sock_is_any(const struct addr *a)
         return !a->w[3] && (addr_is_v4(a) || addr_is_zero(a));
 }
 
-/* Also "any", which as a destination means the same. */
-static __always_inline bool sock_is_loopback(const struct addr *a)
-{
-        if (addr_is_v4(a))
-                return a->b[12] == 127 || !a->w[3];
-        return !(a->w[0] | a->w[1] | a->w[2]) && (!a->w[3] || a->w[3] == bpf_htonl(1));
-}
-
 /* NodePorts are served at the loopback of the node; that of a pod is its own. */
 static __always_inline bool sock_is_node_loopback(const struct addr *a, __u64 netns)
 {
         return knobs.flags & KNOB_NODEPORT_LOOPBACK && knobs.host_netns && netns == knobs.host_netns &&
-               sock_is_loopback(a);
+               addr_is_loopback(a);
 }
 
 static __always_inline void sock_query(struct bpf_sock_addr *ctx, const struct sock_dest *d, struct service_query *ret)

@@ -384,6 +384,26 @@ static void a_pods_loopback_is_its_own(struct sock_lab *l, enum tongue t)
         assert_int_equal(sock_lab_counter(l, REASON_TRANSLATED), 0);
 }
 
+static void connect_to_own_port(enum tongue t)
+{
+        assert_int_equal(connect_new(t, SOCK_STREAM, LOOPBACK, 8081), ECONNREFUSED);
+}
+
+/* hostIP: 127.0.0.1 */
+static void a_host_port_at_the_loopback_is_the_nodes_own(struct sock_lab *l, enum tongue t)
+{
+        struct pods pods = pods_open(t, SOCK_STREAM);
+        int pod = remember(sock_lab_pod_netns());
+
+        sock_lab_service(l, t,
+                         &(struct sock_service){.at = LOOPBACK, .port = 8081, .flags = SERVICE_HOSTPORT, .count = 1});
+        assert_int_equal(connect_new(t, SOCK_STREAM, LOOPBACK, 8081), 0);
+        assert_int_equal(accept_one(&pods), 0);
+        in_netns(pod, connect_to_own_port, t);
+        assert_int_equal(connect_new(t, SOCK_STREAM, NODE, 8081), ECONNREFUSED);
+        assert_int_equal(sock_lab_counter(l, REASON_TRANSLATED), 1);
+}
+
 static void what_has_no_endpoints_is_refused(struct sock_lab *l, enum tongue t)
 {
         int fd = new_socket(t, SOCK_DGRAM);
@@ -733,6 +753,7 @@ int main(void)
                 TEST(a_node_port_has_the_backends_of_its_family),
                 TEST(a_host_port_is_only_its_own_nodes),
                 TEST(a_pods_loopback_is_its_own),
+                TEST(a_host_port_at_the_loopback_is_the_nodes_own),
                 TEST(what_has_no_endpoints_is_refused),
                 TEST(what_the_policy_drops_is_unreachable),
                 TEST(unknown_ports_and_addresses_of_services_are_refused),
