@@ -10,6 +10,13 @@ static __always_inline bool from_uplink_is_own(const struct packet *p)
         return own && addr_equal(own, &p->tuple.dst);
 }
 
+/* An address of services that no service has (any more): the default route would send it back to where it came from,
+ * round and round. */
+static __always_inline enum reason uplink_refusal(const struct route *route)
+{
+        return route && route->type == ROUTE_SERVICE ? REASON_UNKNOWN_PORT : REASON_OK;
+}
+
 /* From outside of the cluster, or from other nodes without a tunnel. What is not ours the kernel gets as it came. */
 static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
 {
@@ -27,7 +34,7 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
         route = route_find(&p->tuple.dst);
         if (route && route->type == ROUTE_POD)
                 return stage_forward(skb, w, HOOK_UPLINK);
-        return REASON_OK;
+        return uplink_refusal(route);
 }
 
 SEC("tc")
@@ -50,6 +57,8 @@ static __always_inline enum reason to_uplink_stages(struct __sk_buff *skb, struc
         if (r || stage_is_foreign(p))
                 return REASON_OK;
         r = stage_translate(skb, p, false);
+        if (r == REASON_OK && !(knobs.flags & KNOB_SOCK)) /* else it was refused at the socket */
+                return uplink_refusal(route_find(&p->tuple.dst));
         if (r != REASON_TRANSLATED)
                 return r;
         if (!addr_equal(&p->to.dst, &p->tuple.dst))

@@ -190,6 +190,28 @@ static const struct story stories[] = {
                 },
         },
         {
+                "a_host_port_at_the_loopback_is_not_for_the_network", /* hostIP: 127.0.0.1 */
+                .services = { { .addr = LOOPBACK, .port = 8081, .flags = SERVICE_EXTERNAL | SERVICE_HOSTPORT,
+                                .backends = { ON(POD_B, 8080) } } },
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, LOOPBACK, 8081, TH_SYN_), FROM_ROUTER }, LEFT_ALONE },
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, LOOPBACK, 8081, TH_SYN_), FROM_A }, LEFT_ALONE },
+                },
+        },
+        {
+                "an_address_of_the_service_cidr_that_is_nobodys_does_not_go_round",
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, VIP_NONE, 80, TH_SYN_), FROM_ROUTER, .seq = 9 },
+                          .out = { TCP(VIP_NONE, 80, CLIENT, 1000, TH_RST_ | TH_ACK_), TO_ROUTER, .ack = 10,
+                                   .window = WINDOW_ZERO, .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT), .marked = 1 },
+                        { HOOK_TO_UPLINK, .in = { TCP(NODE, 1000, VIP_NONE, 80, TH_SYN_), TO_ROUTER, .seq = 9 },
+                          .out = { TCP(VIP_NONE, 80, NODE, 1000, TH_RST_ | TH_ACK_), FROM_ROUTER, .ack = 10,
+                                   .window = WINDOW_ZERO, .flags = PACKET_ANSWER },
+                          REFUSED_FOR(REASON_UNKNOWN_PORT) },
+                },
+        },
+        {
                 "a_packet_with_the_mark_has_been_handled",
                 .services = { NODEPORT(ON(POD_B, 8080)) },
                 .steps = {

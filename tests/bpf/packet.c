@@ -30,6 +30,7 @@ static const struct {
         [LB] = {"203.0.113.10", "2001:db8:7::10", "load balancer"},
         [ANY] = {"0.0.0.0", "::", "any"},
         [GROUP] = {"224.0.0.251", "ff02::fb", "group"},
+        [LOOPBACK] = {"127.0.0.1", "::1", "loopback"},
 };
 
 static const uint8_t macs[][6] = {

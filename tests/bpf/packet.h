@@ -35,6 +35,7 @@ enum who {
         LB,       /* an external load balancer's address */
         ANY,      /* a NodePort's address in the service map */
         GROUP,    /* multicast */
+        LOOPBACK, /* */
         WHO_COUNT,
 };
 

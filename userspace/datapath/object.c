@@ -58,6 +58,8 @@ static void fill_knobs(struct knobs *k, const struct features *f, uint32_t flow_
         k->host_netns = f->host_netns;
         k->flow_sets = flow_sets;
         k->flags &= ~(uint32_t)(KNOB_RETVAL | KNOB_REDIRECT_PEER | KNOB_WEAK_ORDER);
+        if (!f->cgroup_v2)
+                k->flags &= ~(uint32_t)KNOB_SOCK;
         if (f->sock_retval)
                 k->flags |= KNOB_RETVAL;
         if (f->redirect_peer)
