@@ -224,8 +224,8 @@ class Peer:
                     sock.send(data) if connected else sock.sendto(data, (to, port))
                     got, by = sock.recvfrom(65536)
                     break
-                except (TimeoutError, socket.timeout):
-                    if attempt == tries - 1:
+                except OSError as error:  # the first may find the path's MTU out
+                    if attempt == tries - 1 or reason(error) not in ("TIMEOUT", "EMSGSIZE", "ENOBUFS"):
                         raise
             answer = json.loads(got)
             whole = answer["size"] == len(data) and answer["crc"] == zlib.crc32(data) and len(got) >= reply

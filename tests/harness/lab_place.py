@@ -46,7 +46,7 @@ mount -t sysfs sys /sys
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 hostname {name}
-mkdir /run/netns /run/fairlead
+mkdir -p /run/netns /run/cni/net.d
 """
 # The hybrid layout: v1 controllers would be beside `unified`.
 HYBRID_MOUNTS = NODE_MOUNTS.replace("mount -t cgroup2 cgroup2 /sys/fs/cgroup\n", """mount -t tmpfs cgroup /sys/fs/cgroup

@@ -241,7 +241,8 @@ def state_of(node, pods=True):
             "rules": lines("ip rule") + lines("ip -6 rule"),
             "neighbours": [line for line in lines("ip neigh") + lines("ip -6 neigh") if "PERMANENT" in line],
             "sysctls": lines("sysctl -a -e -r ^net.ipv[46].(conf.(all|default|eth0)|ip_).*(forward|filter|local|redirects|proxy|arp)"),
-            "files": lines("find /sys/fs/bpf /run -mindepth 1 -not -path /run/netns/*")}
+            "files": sorted(re.sub(r"overlay_\d+", "overlay", name)
+                            for name in lines("find /sys/fs/bpf /run -mindepth 1 -not -path /run/netns/*"))}
 
 
 def power_cut(lab, cast, made):
