@@ -67,6 +67,14 @@ $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 NETLOAD_SRC := $(sort $(wildcard tests/load/net*.c))
 
 $(O)/bench/sock_bench: $(call obj,tests/bpf/sock_lab.c)
+$(O)/bench/dataplane_programs: $(call obj,$(addprefix tests/bpf/,lab.c packet.c netns.c))
+$(O)/bench/dataplane_programs: | $(O)/bench/restore.bpf.o
+
+# Programs that the benchmarks bring along.
+$(O)/bench/%.bpf.o: tests/bench/bpf/%.bpf.c $(O)/stamp.flags
+	$(call say,BPFCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPF_CC) $(BPF_CFLAGS) -Itests -MMD -MP -c -o $@ $<
 
 $(O)/load: $(call obj,$(filter-out $(NETLOAD_SRC),$(call c_files,tests/load))) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)

@@ -34,8 +34,8 @@ static const char *const map_names[MAP_COUNT] = {
 
 /* Small where the whole is cleared for each test. 0: as the object says. */
 static const uint32_t map_sizes[MAP_COUNT] = {
-        [MAP_SERVICES] = 256, [MAP_SLOTS] = 256,     [MAP_BACKENDS] = 256,     [MAP_FLOWS] = LAB_FLOW_SETS,
-        [MAP_ROUTES] = 256,   [MAP_FRAGMENTS] = 256, [MAP_SOURCE_RANGES] = 64, [MAP_AFFINITY] = 256,
+        [MAP_SERVICES] = 256,  [MAP_SLOTS] = 256,        [MAP_BACKENDS] = 256, [MAP_ROUTES] = 256,
+        [MAP_FRAGMENTS] = 256, [MAP_SOURCE_RANGES] = 64, [MAP_AFFINITY] = 256,
 };
 
 static void die(int code, const char *what, int error)
@@ -116,7 +116,9 @@ static void share_maps(struct lab *lab, struct bpf_object *object)
                         continue;
                 if (lab->map[i] >= 0)
                         check(bpf_map__reuse_fd(map, lab->map[i]), bpf_map__name(map));
-                else if (map_sizes[i])
+                else if (i == MAP_FLOWS)
+                        check(bpf_map__set_max_entries(map, lab->knobs.flow_sets), bpf_map__name(map));
+                else if (map_sizes[i] && lab->knobs.flow_sets == LAB_FLOW_SETS)
                         check(bpf_map__set_max_entries(map, map_sizes[i]), bpf_map__name(map));
         }
 }
@@ -288,10 +290,13 @@ static void devices(struct lab *lab)
         assert(lab->pod_a && lab->pod_b && lab->uplink && lab->vxlan);
 }
 
+static size_t flows_size(const struct lab *lab)
+{
+        return lab->knobs.flow_sets * sizeof(struct flow_set);
+}
+
 void lab_open(struct lab *ret, const struct knobs *knobs)
 {
-        static const size_t flows_size = LAB_FLOW_SETS * sizeof(struct flow_set);
-
         *ret = (struct lab){.knobs = *knobs, .cpus = libbpf_num_possible_cpus()};
         memset(ret->map, 0xff, sizeof(ret->map));
         memset(ret->program, 0xff, sizeof(ret->program));
@@ -303,7 +308,7 @@ void lab_open(struct lab *ret, const struct knobs *knobs)
                 ret->objects[i] = load_object(ret, object_names[i]);
                 find_programs(ret, ret->objects[i]);
         }
-        ret->flows = mmap(NULL, flows_size, PROT_READ | PROT_WRITE, MAP_SHARED, ret->map[MAP_FLOWS], 0);
+        ret->flows = mmap(NULL, flows_size(ret), PROT_READ | PROT_WRITE, MAP_SHARED, ret->map[MAP_FLOWS], 0);
         if (ret->flows == MAP_FAILED)
                 die(EXIT_FAILURE, "mmap of the flow table", errno);
         lab_reset(ret);
@@ -311,7 +316,7 @@ void lab_open(struct lab *ret, const struct knobs *knobs)
 
 void lab_close(struct lab *lab)
 {
-        munmap(lab->flows, LAB_FLOW_SETS * sizeof(struct flow_set));
+        munmap(lab->flows, flows_size(lab));
         for (size_t i = 0; i < sizeof(lab->objects) / sizeof(*lab->objects); i++)
                 bpf_object__close(lab->objects[i]);
 }
@@ -330,7 +335,7 @@ static void clear_hash(struct lab *lab, enum map_id map)
 
 void lab_clear_flows(struct lab *lab)
 {
-        memset(lab->flows, 0, LAB_FLOW_SETS * sizeof(struct flow_set));
+        memset(lab->flows, 0, flows_size(lab));
 }
 
 void lab_reset(struct lab *lab)
@@ -521,7 +526,7 @@ size_t lab_flows(struct lab *lab, struct flow *ret, size_t max)
 {
         size_t n = 0;
 
-        for (uint32_t set_index = 0; set_index < LAB_FLOW_SETS; set_index++) {
+        for (uint32_t set_index = 0; set_index < lab->knobs.flow_sets; set_index++) {
                 for (int way = 0; way < FLOW_WAYS; way++) {
                         struct flow_set *one = &lab->flows[set_index];
 
@@ -537,7 +542,7 @@ size_t lab_flows(struct lab *lab, struct flow *ret, size_t max)
 
 void lab_age_flows(struct lab *lab, uint32_t seconds)
 {
-        for (uint32_t set_index = 0; set_index < LAB_FLOW_SETS; set_index++)
+        for (uint32_t set_index = 0; set_index < lab->knobs.flow_sets; set_index++)
                 for (int way = 0; way < FLOW_WAYS; way++)
                         lab->flows[set_index].flow[way].seen -= seconds;
 }

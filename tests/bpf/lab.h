@@ -39,7 +39,8 @@ struct lab {
 /* Knobs as the agent would set them: tunnel, masquerade, redirect_peer. */
 struct knobs lab_knobs(void);
 /* Makes the devices on the first call; loads the programs. Exits the process, with a message, when that fails: 77 when
- * BPF cannot be loaded here at all. */
+ * BPF cannot be loaded here at all. With other knobs.flow_sets than LAB_FLOW_SETS all maps are as large as the objects
+ * say. */
 void lab_open(struct lab *ret, const struct knobs *knobs);
 void lab_close(struct lab *lab);
 /* No services, backends, flows, affinity and fragments; the node's routes and pods as in the beginning. */
