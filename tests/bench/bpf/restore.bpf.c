@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0
 /*
  * BPF_PROG_TEST_RUN hands the same buffer to every repeat, as the one before has left it. These programs write the
  * headers anew and go on to the program under test, of which there is one array for each type.
@@ -83,4 +83,4 @@ int pass_xdp(struct xdp_md *xdp)
         return XDP_PASS;
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "Apache-2.0";

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What restore.bpf.c makes of each packet before the program under test sees it. */
 #pragma once
 
