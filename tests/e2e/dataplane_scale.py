@@ -4,49 +4,18 @@
 """10,000 Services of 10 endpoints: how long a start takes, how soon a change is in the tables, how much memory it needs.
 The figures are in the output; what is asserted leaves room for a busy machine. COUNT=n takes another number."""
 
-import base64
-import http.client
-import json
 import os
-import ssl
 import sys
-import tempfile
 import threading
 import time
 
-import yaml
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
-import lab_kernel  # noqa: E402
 import tap  # noqa: E402
 from lab import API, Lab, requirements, until  # noqa: E402
+from lab_api import SERVICES, SLICES, Api  # noqa: E402
 
 COUNT, ENDPOINTS, WRITERS = int(os.environ.get("COUNT", "10000")), 10, 4
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-
-
-class Client:
-    def __init__(self, lab):
-        pki = os.path.join(lab.tmp, "api", "pki")
-        context = ssl.create_default_context(cafile=os.path.join(pki, "ca.crt"))
-        with open(os.path.join(pki, "admin.kubeconfig"), encoding="utf-8") as file:
-            user = yaml.safe_load(file)["users"][0]["user"]
-        with tempfile.NamedTemporaryFile() as pem:
-            pem.write(base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"]))
-            pem.flush()
-            context.load_cert_chain(pem.name)
-        self.connection = http.client.HTTPSConnection(API, 6443, context=context, timeout=20)
-        with lab_kernel.in_netns(lab.api.netns):
-            self.connection.connect()
-        self.connection.auto_open = 0  # it would connect again by itself, and not from within the lab
-
-    def send(self, method, path, body, kind="application/json"):
-        self.connection.request(method, path, json.dumps(body), {"Content-Type": kind})
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
 
 
 def service(i):
@@ -65,9 +34,9 @@ def endpoint_slice(i):
 
 def fill(lab):
     def write(first):
-        client = Client(lab)
+        client = Api(lab, API)
         for i in range(first, COUNT, WRITERS):
-            client.send("POST", "/api/v1/namespaces/default/services", service(i))
+            client.send("POST", SERVICES, service(i))
             client.send("POST", SLICES, endpoint_slice(i))
 
     writers = [threading.Thread(target=write, args=(i,)) for i in range(WRITERS)]
@@ -134,7 +103,7 @@ def story(lab):
     now, peak = resident_kib(node.agent.pid)
     tap.diag(f"memory: {now} KiB, {peak} KiB at most")
     tap.ok(now < 60 * 1024, "in less than 60 MB of memory", f"{now} KiB")
-    client = Client(lab)
+    client = Api(lab, API)
     for n in range(400):
         change(lab, client, n * 23 % COUNT, n)
     p50, _ = quantile(node, "kubeproxy_network_programming_duration_seconds", 0.5)
