@@ -42,12 +42,6 @@ def udp_frame(mac, to_mac, source, to, sport, dport, data):
         source, to, sport, dport, data))
 
 
-def sent_by(frame, source):
-    """True when the frame's IP packet has that source."""
-    kind = struct.unpack_from(">H", frame, 12)[0]
-    return {0x0800: frame[26:30], 0x86DD: frame[22:38]}.get(kind) == address_bytes(source)
-
-
 def gateway_mac(pod):
     """What the pod believes its gateway's MAC to be."""
     words = pod.run("ip neigh show 169.254.1.1 dev eth0").split()

@@ -211,7 +211,7 @@ def detachable(node):
     found = {}
     for folder, _, names in os.walk(node.inside("/sys/fs/bpf/fairlead")):
         for name in names:
-            if "link" in os.path.join(folder, name):
+            if os.path.basename(folder) == "links":
                 found.setdefault(re.sub(r"fl[0-9a-f]{12}|\d+", "", name), os.path.join(folder, name))
     root = node.inside("")
     return sorted(path.removeprefix(root) for path in found.values())
