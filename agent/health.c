@@ -32,31 +32,44 @@ struct health {
         int64_t updated_s;
 };
 
-/* NULL, or why not. */
-static const char *problem(struct health *h)
+/* Does the agent do what it can? An API server that is away is no reason to kill it. NULL, or why not. */
+static const char *stuck(struct health *h)
 {
         struct services_stats s;
         uint64_t now = clock_mono_ms();
 
-        if (!services_is_synced(h->opts.services))
-                return "the state of the API is not in the tables yet";
         services_stats(h->opts.services, &s);
         if (s.oldest_pending_ms && now - (uint64_t)s.oldest_pending_ms > STUCK_MS)
                 return "changes wait for the tables for more than 30 s";
-        h->updated_s = s.oldest_pending_ms ? s.synced_ns / (int64_t)NS_PER_S : clock_wall_s();
+        if (services_is_synced(h->opts.services))
+                h->updated_s = s.oldest_pending_ms ? s.synced_ns / (int64_t)NS_PER_S : clock_wall_s();
         return NULL;
+}
+
+/* May balancers send clients? What a former agent has left in the tables is served while the API server is away. */
+static const char *problem(struct health *h)
+{
+        struct services_stats s;
+
+        services_stats(h->opts.services, &s);
+        if (!services_is_synced(h->opts.services) && !s.adopted)
+                return "the state of the API is not in the tables yet";
+        return stuck(h);
 }
 
 static void answer_probe(struct health *h, const char *name, struct web_answer *ret)
 {
-        const char *why = problem(h);
+        bool live = str_eq(name, "livez"), leaving = !live && services_node(h->opts.services)->leaving;
+        const char *why = live ? stuck(h) : leaving ? "the node is about to be deleted" : problem(h);
         char updated[CLOCK_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
 
         ret->status = why ? 503 : 200;
         ret->content_type = "application/json";
         strbuf_printf(&ret->body, "{\"lastUpdated\":\"%s\",\"currentTime\":\"%s\"%s",
                       clock_format(h->updated_s, updated), clock_now(now),
-                      str_eq(name, "healthz") ? ",\"nodeEligible\":true" : "");
+                      live      ? ""
+                      : leaving ? ",\"nodeEligible\":false"
+                                : ",\"nodeEligible\":true");
         if (why)
                 strbuf_printf(&ret->body, ",\"problem\":\"%s\"", why);
         strbuf_add_str(&ret->body, "}\n");

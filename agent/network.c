@@ -149,8 +149,8 @@ static void tell_problem(struct network *n, const char *text)
 
 static bool view_equal(const struct node_view *a, const struct node_view *b)
 {
-        return a->ready == b->ready && a->found == b->found && str_eq(a->name, b->name) && str_eq(a->zone, b->zone) &&
-               address_equal(&a->v4, &b->v4) && address_equal(&a->v6, &b->v6);
+        return a->ready == b->ready && a->found == b->found && a->leaving == b->leaving && str_eq(a->name, b->name) &&
+               str_eq(a->zone, b->zone) && address_equal(&a->v4, &b->v4) && address_equal(&a->v6, &b->v6);
 }
 
 static bool has_address(const struct network *n)
@@ -169,6 +169,7 @@ static void tell_view(struct network *n, const struct node_view *before)
         struct node_view *v = &n->view;
 
         v->ready = is_ready(n);
+        v->leaving = v->found && n->own.leaving;
         v->v4 = n->v4;
         v->v6 = n->v6;
         str_copy(v->name, sizeof(v->name), n->opts.own_node);

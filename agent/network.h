@@ -23,6 +23,7 @@ struct node_view {
         char name[256], zone[64]; /* metadata.name, label topology.kubernetes.io/zone or "" */
         struct addr v4, v6;       /* the node's own; zero: none */
         bool found;               /* the Node object exists */
+        bool leaving;             /* and is about to go: balancers shall send no new clients */
 };
 
 /* A pod's hostPort: a frontend with one backend. */

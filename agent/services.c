@@ -235,6 +235,7 @@ static void on_found(void *userdata, struct service_state *state, bool doubt)
 
         e->state = state;
         e->doubt = doubt;
+        s->stats.adopted++;
 }
 
 static int make_timers(struct services *s)
@@ -354,6 +355,11 @@ void services_observe(struct services *s, const struct services_observer *observ
 bool services_is_synced(const struct services *s)
 {
         return s->synced;
+}
+
+const struct node_view *services_node(const struct services *s)
+{
+        return &s->node;
 }
 
 void services_stats(const struct services *s, struct services_stats *ret)

@@ -51,10 +51,13 @@ struct services_stats {
         size_t no_local_internal, no_local_external;                /* service ports */
         uint32_t full;                                              /* bits by enum map_id */
         int64_t oldest_pending_ms;                                  /* monotonic; 0: nothing waits */
+        size_t adopted;                                             /* of a former life: found in the tables */
         struct apply_stats apply;
 };
 
 void services_stats(const struct services *s, struct services_stats *ret);
+/* As it was told last. */
+const struct node_view *services_node(const struct services *s);
 /* Durations are told here as they come: of a sync, and from a change at the API until it is in the tables. */
 struct services_observer {
         void (*sync)(void *userdata, double seconds);

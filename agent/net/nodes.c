@@ -70,6 +70,17 @@ static void add_cidr(const char *text, struct node_summary *ret)
                 ret->cidrs[ret->cidrs_n++] = prefix;
 }
 
+/* KEP-3836: what the cluster autoscaler is about to take away is marked by a taint. */
+static bool is_leaving(const struct json_object *node)
+{
+        if (json_at_str(node, "metadata.deletionTimestamp"))
+                return true;
+        json_array_foreach (json_at(node, "spec.taints"), i, taint)
+                if (str_eq(json_get_str(taint, "key"), "ToBeDeletedByClusterAutoscaler"))
+                        return true;
+        return false;
+}
+
 void node_summary_read(const struct json_object *node, struct node_summary *ret)
 {
         const struct json_object *labels = json_at(node, "metadata.labels");
@@ -81,6 +92,7 @@ void node_summary_read(const struct json_object *node, struct node_summary *ret)
         str_copy(ret->name, sizeof(ret->name), name ? name : "");
         str_copy(ret->uid, sizeof(ret->uid), uid ? uid : "");
         str_copy(ret->zone, sizeof(ret->zone), zone ? zone : "");
+        ret->leaving = is_leaving(node);
         read_addresses(node, ret);
         json_array_foreach (json_at(node, "spec.podCIDRs"), i, c)
                 add_cidr(json_is_string(c) ? json_object_get_string(c) : NULL, ret);
@@ -91,8 +103,8 @@ void node_summary_read(const struct json_object *node, struct node_summary *ret)
 bool node_summary_equal(const struct node_summary *a, const struct node_summary *b)
 {
         return str_eq(a->name, b->name) && str_eq(a->uid, b->uid) && str_eq(a->zone, b->zone) &&
-               str_eq(a->skipped, b->skipped) && a->addresses_n == b->addresses_n && a->cidrs_n == b->cidrs_n &&
-               memcmp(a->addresses, b->addresses, sizeof(a->addresses)) == 0 &&
+               a->leaving == b->leaving && str_eq(a->skipped, b->skipped) && a->addresses_n == b->addresses_n &&
+               a->cidrs_n == b->cidrs_n && memcmp(a->addresses, b->addresses, sizeof(a->addresses)) == 0 &&
                memcmp(a->cidrs, b->cidrs, sizeof(a->cidrs)) == 0;
 }
 

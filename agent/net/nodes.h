@@ -23,6 +23,7 @@ struct node_summary {
         struct addr addresses[NODE_ADDRESSES]; /* of type InternalIP, in the Node's order */
         struct net_prefix cidrs[NODE_CIDRS];   /* spec.podCIDRs (or podCIDR) */
         uint8_t addresses_n, cidrs_n;
+        bool leaving;      /* it is being deleted, or drained to be: balancers shall send it no new clients */
         char skipped[160]; /* "" or what of it is unusable, and why */
 };
 

@@ -124,8 +124,48 @@ static void probes_say_whether_the_tables_are_up_to_date(void **state)
         bad = ask(health_port(health), GET("/healthz"));
         assert_has(bad, "HTTP/1.1 503 ");
         assert_has(bad, "\"problem\":\"the state of the API is not in the tables yet\"");
+        /* But nobody shall kill it for that. */
+        free(live);
+        live = ask(health_port(health), GET("/livez"));
+        assert_has(live, "HTTP/1.1 200 ");
         services_free(w.services);
         w.services = good;
+}
+
+/* The API server is away when an agent starts, but there are tables of the one before. */
+static void what_was_taken_over_is_healthy(void **state)
+{
+        _cleanup_free_ char *ok = NULL;
+        struct services *before = w.services;
+
+        w.service[0] = (struct svcworld_service){.there = true, .type = "ClusterIP", .ports = 1};
+        w.service[0].endpoints[0] = (struct svcworld_endpoint){.there = true, .ready = true};
+        svcworld_tell(&w, 0);
+        services_sync(w.services);
+        health_free(health);
+        assert_int_equal(services_new(&(struct services_opts){.config = &w.config, .maps = &w.maps}, &w.services, NULL),
+                         0);
+        assert_int_equal(health_new(
+                                 &(struct health_opts){
+                                         .loop = loop, .config = &w.config, .services = w.services, .metrics = metrics},
+                                 &health, NULL),
+                         0);
+        ok = ask(health_port(health), GET("/healthz"));
+        assert_has(ok, "HTTP/1.1 200 ");
+        services_free(w.services);
+        w.services = before;
+}
+
+static void a_node_that_is_leaving_gets_no_new_clients(void **state)
+{
+        _cleanup_free_ char *bad = NULL, *live = NULL;
+
+        services_set_node(w.services, &(struct node_view){.name = SVCWORLD_NODE, .leaving = true}, NULL, 0);
+        bad = ask(health_port(health), GET("/healthz"));
+        assert_has(bad, "HTTP/1.1 503 ");
+        assert_has(bad, "\"nodeEligible\":false,\"problem\":\"the node is about to be deleted\"");
+        live = ask(health_port(health), GET("/livez"));
+        assert_has(live, "HTTP/1.1 200 ");
 }
 
 static void metrics_have_kube_proxys_names_and_ours(void **state)
@@ -298,6 +338,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(probes_say_whether_the_tables_are_up_to_date),
+                TEST(what_was_taken_over_is_healthy),
+                TEST(a_node_that_is_leaving_gets_no_new_clients),
                 TEST(metrics_have_kube_proxys_names_and_ours),
                 TEST(a_health_check_port_counts_local_endpoints),
                 TEST(bad_requests_get_an_answer_and_no_more),

@@ -95,6 +95,29 @@ static void what_is_odd_is_left_out_and_said(void **state)
         }
 }
 
+static void a_node_that_is_about_to_go_is_known(void **state)
+{
+        static const struct {
+                const char *text;
+                bool leaving;
+        } rows[] = {
+                {"{\"metadata\":{\"name\":\"n1\"},\"spec\":{\"taints\":[{\"key\":\"other\"}]}}", false},
+                {"{\"metadata\":{\"name\":\"n1\"},\"spec\":{\"taints\":[{\"key\":\"other\"},"
+                 "{\"key\":\"ToBeDeletedByClusterAutoscaler\",\"effect\":\"NoSchedule\"}]}}",
+                 true},
+                {"{\"metadata\":{\"name\":\"n1\",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"}}", true},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct node_summary n, plain;
+
+                read_node(rows[i].text, &n);
+                read_node(rows[0].text, &plain);
+                assert_int_equal(n.leaving, rows[i].leaving);
+                assert_int_equal(node_summary_equal(&n, &plain), !rows[i].leaving);
+        }
+}
+
 static void strange_shapes_are_no_crash(void **state)
 {
         static const char *const texts[] = {
@@ -222,6 +245,7 @@ int main(void)
                 cmocka_unit_test(a_node_has_addresses_cidrs_and_a_zone),
                 cmocka_unit_test(an_older_node_has_one_pod_cidr),
                 cmocka_unit_test(what_is_odd_is_left_out_and_said),
+                cmocka_unit_test(a_node_that_is_about_to_go_is_known),
                 cmocka_unit_test(strange_shapes_are_no_crash),
                 cmocka_unit_test(more_than_there_is_room_for_is_cut),
                 cmocka_unit_test(own_addresses_are_those_of_the_candidates_that_a_nic_has),
