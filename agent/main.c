@@ -18,6 +18,7 @@
 
 #define STALE_SOON_MS  100   /* after a sync: what lost its backend is closed */
 #define STALE_EVERY_MS 30000 /* and what came up meanwhile */
+#define WAIT_API_MS    20000 /* then systemd hears that the agent runs, though it waits for the API server */
 
 struct agent {
         struct agent_config config;
@@ -33,7 +34,7 @@ struct agent {
         struct health *health;
         struct status *status;
         struct stale *stale;
-        struct loop_timer *stale_timer;
+        struct loop_timer *stale_timer, *wait_timer;
         struct loop_signal *term, *interrupt;
         uint64_t start_ns;
 };
@@ -180,9 +181,22 @@ static void on_services_synced(void *userdata)
         services_stats(a->services, &s);
         log_info("ready", "services=%zu slices=%zu start_ms=%llu", s.services, s.slices,
                  (unsigned long long)((clock_mono_ns() - a->start_ns) / NS_PER_MS));
-        notify("READY=1");
+        notify("READY=1\nSTATUS=in step with the API server");
         if (a->status)
                 status_changed(a->status);
+}
+
+/* systemd ends what does not get ready in time (90 s), and would end it again and again while the API server is away.
+ */
+static void on_wait_timer(void *userdata)
+{
+        struct agent *a = userdata;
+
+        if (services_is_synced(a->services))
+                return;
+        log_warn("the API server has not told its state yet; what is in the tables is served", "wait_s=%d",
+                 WAIT_API_MS / 1000);
+        notify("READY=1\nSTATUS=waiting for the API server");
 }
 
 static void on_nodes_synced(void *userdata)
@@ -288,9 +302,9 @@ static int start(struct agent *a, struct err *reterr)
         if (!r)
                 r = loop_signal_new(a->loop, SIGINT, on_signal, a, &a->interrupt);
         if (!r)
-                r = open_datapath(a, reterr);
+                r = start_api(a, reterr); /* a kubeconfig that is wrong changes nothing on the node */
         if (!r)
-                r = start_api(a, reterr);
+                r = open_datapath(a, reterr);
         if (!r)
                 r = start_network(a, reterr);
         if (!r)
@@ -306,6 +320,11 @@ static int start(struct agent *a, struct err *reterr)
 
 static int follow(struct agent *a)
 {
+        int r = loop_timer_new(a->loop, on_wait_timer, a, &a->wait_timer);
+
+        if (r)
+                return r;
+        loop_timer_set(a->wait_timer, WAIT_API_MS);
         informer_on_synced(a->nodes, on_nodes_synced, a);
         informer_start(a->nodes);
         if (a->service_cidrs)
@@ -325,6 +344,7 @@ static void stop(struct agent *a)
         informer_free(a->service_cidrs);
         network_free(a->network);
         loop_timer_free(a->stale_timer);
+        loop_timer_free(a->wait_timer);
         stale_free(a->stale);
         events_free(a->events);
         kube_client_free(a->client);
