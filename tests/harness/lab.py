@@ -35,6 +35,7 @@ from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2, en
 
 NODES = ("n1", "n2", "n3")
 API, ROUTER = "172.18.0.2", "172.18.0.254"
+SERVICES = {4: "10.96.0.0/16", 6: "fd10:96::/112"}
 CLIENT = {4: "198.51.100.10", 6: "fd10:c::10"}
 QUIET = """for c in all default; do echo 0 >/proc/sys/net/ipv6/conf/$c/accept_dad; done
 ip link set lo up
@@ -232,10 +233,11 @@ class Node(Place):
 
 
 class Lab(Base):
-    def __init__(self, nodes=NODES, agents=True, **settings):
-        """settings: flags of the agents, _ for -. With agents=False none is started."""
+    def __init__(self, nodes=NODES, agents=True, families=(4, 6), **settings):
+        """settings: flags of the agents, _ for -. With agents=False none is started. families: of nodes, pods and services
+        as the API knows them; the NICs have both."""
         self.started = time.monotonic()
-        self.numbers = 0
+        self.numbers, self.families = 0, families
         self.settings = {key.replace("_", "-"): str(value).lower() if isinstance(value, bool) else value
                          for key, value in settings.items()}
         self.names, self.agents = nodes, agents
@@ -292,7 +294,7 @@ class Lab(Base):
             raise RuntimeError("fairctl pki init has failed: " + certificates.stderr.read())
         self.start_api()
         self.kubectl("create --validate=false -f -", stdin={"apiVersion": "v1", "kind": "List", "items": [
-            node_object(n.name, n.number, n.ips) for n in self.nodes.values()]})
+            node_object(n.name, n.number, n.ips, self.families) for n in self.nodes.values()]})
         if self.agents:
             self.start_agents()
 
@@ -350,7 +352,7 @@ class Lab(Base):
         with open(os.path.join(self.tmp, "apiserver.log"), "ab") as log:
             self.apiserver = self.api.start([os.path.join(BUILD, "fairlead-apiserver"), "--data-dir",
                                              os.path.join(self.tmp, "api"), "--bind-address", API,
-                                             "--service-cluster-ip-range", "10.96.0.0/16,fd10:96::/112"],
+                                             "--service-cluster-ip-range", ",".join(SERVICES[f] for f in self.families)],
                                             stdout=log, stderr=log)
         if not until(self.api_answers, 10):
             raise RuntimeError("fairlead-apiserver does not get ready")

@@ -2,13 +2,13 @@
 """The lab's API objects: pure functions from what a test wants to what kubectl applies."""
 
 
-def node_object(name, number, ips):
-    cidrs = [f"10.244.{number}.0/24", f"fd10:244:0:{number}::/64"]
+def node_object(name, number, ips, families=(4, 6)):
+    cidrs = [{4: f"10.244.{number}.0/24", 6: f"fd10:244:0:{number}::/64"}[family] for family in families]
     return {"apiVersion": "v1", "kind": "Node",
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name,
                                                   "topology.kubernetes.io/zone": f"z{number}"}},
             "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
-            "status": {"addresses": [{"type": "InternalIP", "address": ips[4]}, {"type": "InternalIP", "address": ips[6]},
+            "status": {"addresses": [*({"type": "InternalIP", "address": ips[family]} for family in families),
                                      {"type": "Hostname", "address": name}]}}
 
 
