@@ -18,6 +18,7 @@
 
 #define STALE_SOON_MS  100   /* after a sync: what lost its backend is closed */
 #define STALE_EVERY_MS 30000 /* and what came up meanwhile */
+#define SOCK_CHECK_MS  500   /* whether the programs of the cgroup are still attached */
 #define WAIT_API_MS    20000 /* then systemd hears that the agent runs, though it waits for the API server */
 
 struct agent {
@@ -34,7 +35,7 @@ struct agent {
         struct health *health;
         struct status *status;
         struct stale *stale;
-        struct loop_timer *stale_timer, *wait_timer;
+        struct loop_timer *stale_timer, *wait_timer, *sock_timer;
         struct loop_signal *term, *interrupt;
         uint64_t start_ns;
 };
@@ -188,6 +189,21 @@ static void on_services_synced(void *userdata)
 
 /* systemd ends what does not get ready in time (90 s), and would end it again and again while the API server is away.
  */
+/* Puts back what somebody else has detached: the kernel tells nobody. */
+static void on_sock_timer(void *userdata)
+{
+        struct agent *a = userdata;
+        struct err err = ERR_NULL;
+
+        loop_timer_set(a->sock_timer, SOCK_CHECK_MS);
+        if (datapath_sock_attached(a->datapath))
+                return;
+        if (datapath_attach_sock(a->datapath, &err))
+                log_warn("programs of the cgroup are gone and cannot be attached again", "error=%s", err.msg);
+        else
+                log_warn("programs of the cgroup were gone and are attached again", "");
+}
+
 static void on_wait_timer(void *userdata)
 {
         struct agent *a = userdata;
@@ -322,9 +338,13 @@ static int follow(struct agent *a)
 {
         int r = loop_timer_new(a->loop, on_wait_timer, a, &a->wait_timer);
 
+        if (!r)
+                r = loop_timer_new(a->loop, on_sock_timer, a, &a->sock_timer);
         if (r)
                 return r;
         loop_timer_set(a->wait_timer, WAIT_API_MS);
+        if (a->config.socket_path && datapath_features(a->datapath)->cgroup_v2)
+                loop_timer_set(a->sock_timer, SOCK_CHECK_MS);
         informer_on_synced(a->nodes, on_nodes_synced, a);
         informer_start(a->nodes);
         if (a->service_cidrs)
@@ -345,6 +365,7 @@ static void stop(struct agent *a)
         network_free(a->network);
         loop_timer_free(a->stale_timer);
         loop_timer_free(a->wait_timer);
+        loop_timer_free(a->sock_timer);
         stale_free(a->stale);
         events_free(a->events);
         kube_client_free(a->client);

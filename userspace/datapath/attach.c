@@ -387,6 +387,15 @@ bool attacher_holds(struct attacher *a, uint32_t ifindex)
         return hooks > 0;
 }
 
+bool attacher_holds_cgroup(const struct attacher *a, enum program_id p)
+{
+        struct pin_path pin = cgroup_pin(a, p);
+        struct link_state state;
+
+        return a->cgroup_links[p] >= 0 && link_query(a->cgroup_links[p], false, &state) == 0 && state.target != 0 &&
+               is_there(&pin);
+}
+
 /* ---- adopting */
 
 /* "from_pod_12", "connect4_cgroup", "to_pod_12_clsact", "clsact_12". */

@@ -51,3 +51,5 @@ void attacher_unset_hook(struct attacher *a, uint32_t ifindex, enum program_id p
 void attacher_unset_device(struct attacher *a, uint32_t ifindex);
 
 bool attacher_holds(struct attacher *a, uint32_t ifindex);
+/* Whether that program, once attached to a cgroup, still is. */
+bool attacher_holds_cgroup(const struct attacher *a, enum program_id program);

@@ -334,6 +334,14 @@ int datapath_detach_sock(struct datapath *dp)
         return 0;
 }
 
+bool datapath_sock_attached(struct datapath *dp)
+{
+        for (int p = 0; p < PROGRAM_COUNT; p++)
+                if (!program_infos[p].device && sock_wants(dp, p) && !attacher_holds_cgroup(&dp->attacher, p))
+                        return false;
+        return true;
+}
+
 static bool use_tcx(const struct datapath *dp)
 {
         return dp->features.tcx && !dp->opts.no_tcx;

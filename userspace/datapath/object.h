@@ -58,6 +58,8 @@ enum attach_mode {
  * may be NULL. 0 or negative errno. */
 int datapath_attach_sock(struct datapath *dp, struct err *reterr);
 int datapath_detach_sock(struct datapath *dp);
+/* True while all that datapath_attach_sock has attached is still in place. */
+bool datapath_sock_attached(struct datapath *dp);
 int datapath_attach_pod(struct datapath *dp, uint32_t ifindex, struct err *reterr);
 int datapath_attach_overlay(struct datapath *dp, uint32_t ifindex, struct err *reterr);
 int datapath_attach_uplink(struct datapath *dp, uint32_t ifindex, enum attach_mode *ret_tc, enum attach_mode *ret_xdp,
