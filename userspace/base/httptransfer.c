@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/httptransfer.h"
 #include "base/mem.h"
 
 #define DEFAULT_LIMIT ((size_t)64 << 20)
 #define ERROR_LIMIT   ((size_t)1 << 20) /* of the body of a refused stream */
+
+/* A watch is silent for minutes, and a server without power says no farewell, nor is one heard by who has lost the
+ * address that the connection is from: after half a minute the connection counts as broken. */
+#define KEEP_IDLE_S     15
+#define KEEP_INTERVAL_S 5
+#define KEEP_PROBES     3
+#define KEEP_UNACKED_MS ((KEEP_IDLE_S + KEEP_INTERVAL_S * KEEP_PROBES) * 1000)
 
 void http_response_deinit(struct http_response *r)
 {
@@ -131,6 +141,18 @@ static void set_tls(struct http_transfer *t)
         }
 }
 
+/* What this libcurl has no options for. */
+static int on_socket(void *userdata, curl_socket_t fd, curlsocktype purpose)
+{
+        const int probes = KEEP_PROBES;
+        const unsigned int unacked_ms = KEEP_UNACKED_MS;
+
+        /* They fail for Unix sockets, which need neither. */
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+        return CURL_SOCKOPT_OK;
+}
+
 static void set_connection(struct http_transfer *t, const struct http_request *req)
 {
         const struct http_client *c = t->client;
@@ -139,8 +161,9 @@ static void set_connection(struct http_transfer *t, const struct http_request *r
         curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
         curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, 30L);
-        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, 15L);
+        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEP_IDLE_S);
+        curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEP_INTERVAL_S);
+        curl_easy_setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
         curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
         if (req->timeout_ms)
                 curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
