@@ -145,6 +145,8 @@ static void tell_problem(struct network *n, const char *text)
                 log_warn("network problem", "problem=%s", text);
         else
                 log_info("network in order", "node=%s", n->opts.own_node);
+        if (n->opts.changed) /* people look into the status file for it */
+                n->opts.changed(n->opts.userdata);
 }
 
 static bool view_equal(const struct node_view *a, const struct node_view *b)

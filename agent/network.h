@@ -45,7 +45,7 @@ struct network_opts {
         struct informer *service_cidrs;
         struct events *events;
         const char *own_node;
-        void (*changed)(void *userdata); /* the view or the host ports have changed */
+        void (*changed)(void *userdata); /* the view, the host ports or the problem have changed */
         void *userdata;
 };
 
