@@ -53,7 +53,7 @@ def cgroups(lab):
 def witness(lab):
     with lab_kernel.in_netns(lab.client.netns):
         eye = lab_kernel.Witness()
-    for to in ("10.1.2.3", "192.168.1.1", "172.20.0.1", lab.nodes["n1"].ips[4], lab.nodes["n1"].ips[6]):
+    for to in ("10.96.0.1", "10.244.1.2", "192.168.1.1", "172.20.0.1", "198.18.7.80", lab.nodes["n1"].ips[4], lab.nodes["n1"].ips[6]):
         eye.count()
         lab.client.peer.udp(to, 9, timeout=0.05)
         tap.ok(eye.count(), f"a packet to {to} would be seen")

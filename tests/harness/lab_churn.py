@@ -13,7 +13,7 @@ from lab import API
 from lab_api import SERVICES, SLICES, Api, ApiError
 from lab_objects import service_port
 
-EXTERNAL = ("203.0.113.1", "203.0.113.2", "fd10:e::1")  # wanted by many: the oldest Service gets each port
+EXTERNAL = ("198.18.7.1", "198.18.7.2", "fd10:e::1")  # wanted by many: the oldest Service gets each port
 READY = {"ready": True, "serving": True, "terminating": False}
 CONDITIONS = (READY, READY, READY, {"ready": False, "serving": True, "terminating": True},
               {"ready": False, "serving": False, "terminating": False})
@@ -97,7 +97,7 @@ class Writer(threading.Thread):
         spec = random_spec(self.rng)
         self.api.send("POST", SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
         if spec["type"] == "LoadBalancer":
-            ip = f"203.0.113.{self.rng.randint(100, 250)}"
+            ip = f"198.18.7.{self.rng.randint(100, 250)}"
             self.api.send("PATCH", f"{SERVICES}/{name}/status", {"status": {"loadBalancer": {"ingress": [{"ip": ip}]}}},
                           "application/merge-patch+json")
 

@@ -128,10 +128,12 @@ def _load(code, offset):
 
 
 class Witness:
-    """Counts the packets on the interfaces of this namespace (but lo) that have an address of the lab, or another private
-    IPv4 address, as source or destination. The filter runs in the kernel: no packet is copied."""
+    """Counts the packets on the interfaces of this namespace (but lo) that have an address of the lab as source or
+    destination. The filter runs in the kernel: no packet is copied. Not all private addresses: this machine's own name
+    server or package mirror may have one."""
 
-    NETWORKS_4 = (("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("198.51.100.0", 24), ("203.0.113.0", 24))
+    NETWORKS_4 = (("10.96.0.0", 16), ("10.200.0.0", 16), ("10.244.0.0", 16), ("172.16.0.0", 12), ("192.168.0.0", 16),
+                  ("198.18.0.0", 15), ("198.51.100.0", 24))
     PREFIX_6 = 0xFD10  # all of the lab's IPv6 addresses
 
     def __init__(self):

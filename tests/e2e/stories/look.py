@@ -8,7 +8,7 @@ from common import FAMILIES, all_of, name_of, reached, refused, tap, until
 from lab import CLIENT
 from lab_objects import service_object
 
-BALANCER = {4: "203.0.113.85", 6: "fd10:e::85"}
+BALANCER = {4: "198.18.7.85", 6: "fd10:e::85"}
 
 
 def services():

@@ -7,9 +7,9 @@ from common import FAMILIES, LOOPBACK, all_of, name_of, reached, refused, spread
 from lab import CLIENT
 from lab_objects import service_object, service_port
 
-EXTERNAL = {4: "203.0.113.80", 6: "fd10:e::80"}
-BALANCER = {4: "203.0.113.81", 6: "fd10:e::81"}
-LOCAL_BALANCER = {4: "203.0.113.82", 6: "fd10:e::82"}
+EXTERNAL = {4: "198.18.7.80", 6: "fd10:e::80"}
+BALANCER = {4: "198.18.7.81", 6: "fd10:e::81"}
+LOCAL_BALANCER = {4: "198.18.7.82", 6: "fd10:e::82"}
 STRANGER = {4: "198.51.100.11", 6: "fd10:c::11"}  # another address of the client: not in the source ranges
 BOTH = {"b", "c"}
 

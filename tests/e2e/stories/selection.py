@@ -7,7 +7,7 @@ from common import FAMILIES, all_of, name_of, reached, refused, spread, tap, unt
 from lab_objects import service_object, service_port
 
 FOUR = {"a", "b", "c", "d"}
-MAGLEV = {4: "203.0.113.90", 6: "fd10:e::90"}
+MAGLEV = {4: "198.18.7.90", 6: "fd10:e::90"}
 STICKY = 4  # services with affinity: all of them agreeing by chance is unlikely
 
 
