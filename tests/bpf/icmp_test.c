@@ -14,6 +14,10 @@ static const struct flow_row dns_b[] = {
         FLOW_PAIR(IPPROTO_UDP, POD_A, 1000, VIP, 53, POD_A, 1000, POD_B, 5353, FLOW_DNAT),
         NO_MORE,
 };
+static const struct flow_row hairpin[] = {
+        FLOW_PAIR(IPPROTO_UDP, POD_A, 1000, VIP, 53, NODE, LAB_SNAT_PORT, POD_A, 5353, FLOW_DNAT | FLOW_SNAT),
+        NO_MORE,
+};
 static const struct flow_row remote[] = {
         FLOW_PAIR(IPPROTO_TCP, CLIENT, 1000, NODE, LAB_NODEPORT, NODE, LAB_SNAT_PORT, POD_R, 8080,
                   FLOW_DNAT | FLOW_SNAT | FLOW_OUTSIDE),
@@ -38,6 +42,8 @@ static const struct packet_spec from_b = {TCP(POD_B, 8080, POD_A, 1000, TH_ACK_)
                                           .flags = PACKET_OPTIONS};
 static const struct packet_spec udp_to_vip = {UDP(POD_A, 1000, VIP, 53), .payload = 40, .flags = PACKET_ZERO_SUM};
 static const struct packet_spec udp_to_b = {UDP(POD_A, 1000, POD_B, 5353), .payload = 40, .flags = PACKET_ZERO_SUM};
+static const struct packet_spec udp_to_self = {UDP(NODE, LAB_SNAT_PORT, POD_A, 5353), .payload = 40};
+static const struct packet_spec udp_to_own_vip = {UDP(POD_A, 1000, VIP, 53), .payload = 40};
 static const struct packet_spec other = {TCP(POD_A, 1001, POD_B, 8080, TH_ACK_), .payload = 100};
 static const struct packet_spec to_client = {TCP(NODE, LAB_NODEPORT, CLIENT, 1000, TH_ACK_), .payload = 1400};
 static const struct packet_spec to_snat = {TCP(POD_R, 8080, NODE, LAB_SNAT_PORT, TH_ACK_), .payload = 1400};
@@ -108,6 +114,19 @@ static const struct story stories[] = {
                         { HOOK_FROM_POD, .pod_b = 1, .in = { TOO_BIG_ABOUT(POD_B, POD_A, to_b, ODD_QUOTE), FROM_B },
                           .out = { TOO_BIG_ABOUT(VIP, POD_A, to_vip, ODD_QUOTE), INTO_A },
                           SENT_ON, .flows = web_b },
+                },
+        },
+        {
+                "a_pod_that_speaks_to_itself_gets_its_own_error_from_the_service",
+                .services = { DNS(ON(POD_A, 5353)) },
+                .steps = {
+                        { HOOK_FROM_POD, .in = { UDP(POD_A, 1000, VIP, 53), FROM_A, .payload = 40 },
+                          .out = { UDP(NODE, LAB_SNAT_PORT, POD_A, 5353), INTO_A, .payload = 40 },
+                          SENT_ON, .flows = hairpin },
+                        { HOOK_FROM_POD, .in = { ICMP(POD_A, NODE, ICMP_KIND_PORT_UNREACHABLE), .inner = &udp_to_self,
+                                                 FROM_A },
+                          .out = { ICMP(VIP, POD_A, ICMP_KIND_PORT_UNREACHABLE), .inner = &udp_to_own_vip, INTO_A },
+                          SENT_ON, .flows = hairpin },
                 },
         },
         {

@@ -21,6 +21,10 @@ static const struct flow_row lb[] = {
         OUT_ROW(CLIENT, 1000, LB, 443, CLIENT, 1000, POD_B, 8443, 0),
         NO_MORE,
 };
+static const struct flow_row own_external[] = {
+        OUT_ROW(CLIENT, 1000, NODE, 443, CLIENT, 1000, POD_B, 8443, 0),
+        NO_MORE,
+};
 static const struct flow_row from_pod[] = {
         FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, NODE, LAB_NODEPORT, POD_A, 1000, POD_B, 8080, FLOW_DNAT),
         NO_MORE,
@@ -145,6 +149,21 @@ static const struct story stories[] = {
                 .steps = {
                         { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, NODE, 22, TH_SYN_), FROM_ROUTER }, LEFT_ALONE },
                         { HOOK_UPLINK, .in = { UDP(CLIENT, 1000, NODE, LAB_NODEPORT), FROM_ROUTER }, LEFT_ALONE },
+                },
+        },
+        {
+                "an_external_ip_may_be_the_nodes_own_address",
+                .services = { { .addr = NODE, .port = 443, .flags = SERVICE_EXTERNAL,
+                                .backends = { ON(POD_B, 8443) } }, NODEPORT(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, NODE, 443, TH_SYN_), FROM_ROUTER },
+                          .out = { TCP(CLIENT, 1000, POD_B, 8443, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = own_external },
+                        { HOOK_UPLINK, .in = { TCP(CLIENT, 1000, NODE, 22, TH_SYN_), FROM_ROUTER }, LEFT_ALONE,
+                          .flows = own_external },
+                        { HOOK_UPLINK, .in = { CLIENT_SYN },
+                          .out = { TCP(CLIENT, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .any_flows = 1 },
                 },
         },
         {
