@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "agent/net/hostroutes.h"
 #include "base/mem.h"
@@ -319,6 +321,21 @@ int host_route_apply(struct rtnl *rtnl, const struct host_route_op *op, struct e
         return res < 0 ? err_prefix(reterr, res, "cannot %s route %s", deletion ? "remove" : "set",
                                     address_cidr_text(&op->route.dst, op->route.bits, text))
                        : 0;
+}
+
+bool host_has_way(const struct addr *to)
+{
+        const bool v4 = address_is_v4(to);
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+        struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(9)};
+        _cleanup_close_ int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        memcpy(&in4.sin_addr, to->b + 12, sizeof(in4.sin_addr));
+        memcpy(&in6.sin6_addr, to->b, sizeof(in6.sin6_addr));
+        if (fd < 0)
+                return false;
+        return !(v4 ? connect(fd, (struct sockaddr *)&in4, sizeof(in4))
+                    : connect(fd, (struct sockaddr *)&in6, sizeof(in6)));
 }
 
 int host_neighbour_set(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr)

@@ -46,4 +46,7 @@ size_t host_neighbours_missing(const struct net_inputs *in, struct net_neighbour
 
 /* ---- effects */
 int host_route_apply(struct rtnl *rtnl, const struct host_route_op *op, struct err *reterr);
+/* Whether the host's stack has a route there, whatever it is: connect() of a datagram socket asks for one, and sends
+ * nothing. */
+bool host_has_way(const struct addr *to);
 int host_neighbour_set(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr);

@@ -257,6 +257,23 @@ static void repair_neighbours(struct network *n, struct problems *problems)
                         repaired(n, "neighbour", address_text(&missing[i].addr, text));
 }
 
+/* What the host's own processes send to a service would not get to the programs that translate it. Where sockets are
+ * translated, no route is needed. */
+static void check_service_routes(const struct network *n, struct problems *problems)
+{
+        const struct prefix_list *set = &n->settings.service;
+        const struct net_prefix *cidrs = set->count ? set->items : n->inputs.service_cidrs;
+        size_t count = set->count ? set->count : n->inputs.service_cidrs_n;
+        char text[ADDRESS_TEXT];
+
+        for (size_t i = 0; i < count && !n->opts.config->socket_path; i++)
+                if (!host_has_way(&cidrs[i].addr))
+                        problems_add(problems,
+                                     "this host has no route to the services' %s: without socketPath its own processes "
+                                     "do not get there; add a default route",
+                                     address_cidr_text(&cidrs[i].addr, cidrs[i].bits, text));
+}
+
 void repair_routes(struct network *n, enum routemap_keep keep, struct problems *problems)
 {
         _cleanup_(lpm_table_deinit) struct lpm_table lpm = LPM_TABLE_NULL;
@@ -269,6 +286,7 @@ void repair_routes(struct network *n, enum routemap_keep keep, struct problems *
         host_routes_deinit(&n->applied);
         n->applied = routes;
         repair_neighbours(n, problems);
+        check_service_routes(n, problems);
 }
 
 /* ---- host sides that nobody claims */

@@ -228,6 +228,25 @@ def address(lab, cast, made):
     tap.is_([problems(n) for n in lab.nodes.values()], ["", ""], "and nothing is wrong")
 
 
+def no_route(lab, cast, made):
+    """Without the socket path a node's processes need a route to services: that it is missing is said."""
+    n1 = lab.nodes["n1"]
+    n1.settings["socket-path"] = "false"
+    restart(n1)
+    until(lambda: n1.get_quietly("/healthz") == 200, 10)
+    all_works(lab, cast, made, "without the socket path everything works")
+    n1.ip("route del default\n")
+    wanted = "this host has no route to the services' 10.96.0.0/16: without socketPath its own processes do not get there"
+    tap.ok(until(lambda: wanted in problems(n1), 3), "without a default route somebody says what does not work", problems(n1))
+    tap.is_([name_of(cast.a.peer.tcp(made["web"].ips[f], 80)) in ("b", "c") for f in FAMILIES], [True, True], "pods need none")
+    n1.ip("route add default via 172.18.0.254\n")
+    tap.ok(until(lambda: not problems(n1), 3), "with one nothing is wrong", problems(n1))
+    del n1.settings["socket-path"]
+    restart(n1)
+    until(lambda: n1.get_quietly("/healthz") == 200, 10)
+    all_works(lab, cast, made, "and with the socket path everything works")
+
+
 # ---- what people are told
 
 
@@ -285,7 +304,7 @@ def full(lab, cast, made):
     tap.ok(until(lambda: refused(cast.a.peer.tcp(after.ips[4], 80, timeout=1)), 5), "or refused when it has nobody")
 
 
-STORIES = (bad_starts, rights, skipped, full, away, wrong_node, nic, address)
+STORIES = (bad_starts, rights, skipped, full, away, wrong_node, no_route, nic, address)
 
 
 def main(only):
