@@ -341,12 +341,17 @@ enum {
         SCORE_UNANSWERED = 1000000000, /* half-open and closing ones go before those that live */
 };
 
-/* How gladly a live entry is given up. */
-static __always_inline __u32 flow_score(__u32 age, __u8 state)
+/*
+ * How gladly a live entry is given up. A server answers every SYN of a flood: only a client that goes on after the
+ * answer is one.
+ */
+static __always_inline __u32 flow_score(__u32 age, __u8 proto, __u8 state)
 {
+        __u8 in_use = proto == IPPROTO_TCP ? FLOW_ESTABLISHED : FLOW_SEEN_REPLY;
+
         if (age > SCORE_UNANSWERED - 2)
                 age = SCORE_UNANSWERED - 2;
-        if (flow_is_closing(state) || !(state & FLOW_SEEN_REPLY))
+        if (flow_is_closing(state) || !(state & in_use))
                 return SCORE_UNANSWERED + age;
         return 1 + age;
 }
@@ -356,13 +361,13 @@ static __always_inline void flow_survey_live(struct flow_set *set, __u32 way, __
                                              struct flow_survey *s)
 {
         struct flow *f = &set->flow[way];
-        __u8 state = READ_ONCE(f->state);
+        __u8 state = READ_ONCE(f->state), proto = READ_ONCE(f->key.proto);
         __u32 age = clock_age(s->now, READ_ONCE(f->seen));
         bool same = FLOW_TAG(control) == s->tag && tuple_equal(&f->key, key);
 
-        WRITE_ONCE(s->timeout, flow_timeout(READ_ONCE(f->key.proto), state));
+        WRITE_ONCE(s->timeout, flow_timeout(proto, state));
         if (age <= READ_ONCE(s->timeout)) {
-                WRITE_ONCE(s->score, flow_score(age, state));
+                WRITE_ONCE(s->score, flow_score(age, proto, state));
                 if (same) {
                         s->found = way + 1;
                         s->found_control = control;

@@ -123,22 +123,44 @@ static size_t live(struct lab *lab)
         return lab_flows(lab, NULL, 0);
 }
 
-/* Thousands of connections through a table of 2048 entries: each gets through, and no half of a pair stays behind. */
-static void fill(struct lab *lab, int family)
+static void send_one(struct lab *lab, int family, const struct packet_spec *spec, bool pod_b)
 {
         static struct packet packet;
         static struct lab_run run;
+
+        packet_build(&packet, spec, family);
+        run = (struct lab_run){.hook = HOOK_FROM_POD, .in = &packet, .ifindex = pod_b ? lab->pod_b : 0};
+        assert_int_equal(lab_run(lab, &run), 0);
+        assert_int_equal(story_verdict(run.hook, run.verdict), SENT);
+}
+
+/* Thousands of connections through a table of 2048 entries: each gets through, and no half of a pair stays behind. */
+static void fill(struct lab *lab, int family)
+{
         struct packet_spec spec = {TCP(POD_A, 0, VIP, 80, TH_SYN_), FROM_A};
 
         for (int i = 0; i < 4000; i++) {
                 spec.sport = (uint16_t)(2000 + i);
-                packet_build(&packet, &spec, family);
-                run = (struct lab_run){.hook = HOOK_FROM_POD, .in = &packet};
-                assert_int_equal(lab_run(lab, &run), 0);
-                assert_int_equal(story_verdict(run.hook, run.verdict), SENT);
+                send_one(lab, family, &spec, false);
         }
         assert_in_range(live(lab), LAB_FLOW_SETS * FLOW_WAYS / 2, LAB_FLOW_SETS * FLOW_WAYS);
         assert_int_equal(live(lab) % 2, 0);
+}
+
+/* A client that was silent for a while, and thousands of others whose SYNs are answered, but who do not go on. Who is
+ * sent to the service's new backend after that has been forgotten. */
+static void flood(struct lab *lab, int family)
+{
+        struct packet_spec syn = {TCP(POD_A, 0, VIP, 80, TH_SYN_), FROM_A};
+        struct packet_spec answer = {TCP(POD_B, 8080, POD_A, 0, TH_SYNACK_), FROM_B};
+
+        lab_age_flows(lab, 50);
+        for (int i = 0; i < 4000; i++) {
+                syn.sport = answer.dport = (uint16_t)(2000 + i);
+                send_one(lab, family, &syn, false);
+                send_one(lab, family, &answer, true);
+        }
+        web_moves(lab, family);
 }
 
 static void nothing_is_torn(struct lab *lab, int family, const struct packet *out)
@@ -225,6 +247,13 @@ static const struct story stories[] = {
                 .steps = { { HOOK_FROM_POD, .before = fill, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
                              .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .any_flows = 1,
                              .after = nothing_is_torn } },
+        },
+        {
+                "a_flood_of_answered_syns_does_not_push_a_connection_out",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, { HOOK_FROM_POD, .before = flood, .in = { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A },
+                                        .out = { TCP(POD_A, 1000, POD_B, 8080, TH_ACK_), INTO_B }, SENT_ON, .any_flows = 1,
+                                        .after = nothing_is_torn } },
         },
 };
 /* clang-format on */
