@@ -338,22 +338,24 @@ enum {
         SCORE_SAME = 4000000000, /* an old entry of the same key must be the one that goes, or there would be two */
         SCORE_FREE = 3000000000,
         SCORE_OLD = 2000000000,
-        SCORE_UNANSWERED = 1000000000, /* half-open and closing ones go before those that live */
+        SCORE_CLOSING = 1500000000, /* what is over goes before what begins, and that before what is in use */
+        SCORE_OPENING = 1000000000,
+        SCORE_AGES = 500000000 / FLOW_WAYS - 2, /* seconds that are told apart */
 };
 
 /*
  * How gladly a live entry is given up. A server answers every SYN of a flood: only a client that goes on after the
- * answer is one.
+ * answer is one. lot: of entries that were seen in the same second another one for each new key, or the one that was
+ * made last would be the next to go.
  */
-static __always_inline __u32 flow_score(__u32 age, __u8 proto, __u8 state)
+static __always_inline __u32 flow_score(__u32 age, __u8 proto, __u8 state, __u32 lot)
 {
         __u8 in_use = proto == IPPROTO_TCP ? FLOW_ESTABLISHED : FLOW_SEEN_REPLY;
+        __u32 score = 1 + (age > SCORE_AGES ? SCORE_AGES : age) * FLOW_WAYS + (lot & (FLOW_WAYS - 1));
 
-        if (age > SCORE_UNANSWERED - 2)
-                age = SCORE_UNANSWERED - 2;
-        if (flow_is_closing(state) || !(state & in_use))
-                return SCORE_UNANSWERED + age;
-        return 1 + age;
+        if (flow_is_closing(state))
+                return SCORE_CLOSING + score;
+        return state & in_use ? score : SCORE_OPENING + score;
 }
 
 /* A live entry, seen under `control`. */
@@ -367,7 +369,7 @@ static __always_inline void flow_survey_live(struct flow_set *set, __u32 way, __
 
         WRITE_ONCE(s->timeout, flow_timeout(proto, state));
         if (age <= READ_ONCE(s->timeout)) {
-                WRITE_ONCE(s->score, flow_score(age, proto, state));
+                WRITE_ONCE(s->score, flow_score(age, proto, state, way + s->tag));
                 if (same) {
                         s->found = way + 1;
                         s->found_control = control;
