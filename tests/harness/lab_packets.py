@@ -35,6 +35,17 @@ def udp(source, to, sport, dport, data):
     return head[:6] + struct.pack(">H", checksum(pseudo + head + data) or 0xFFFF) + data
 
 
+def tcp_syn(source, to, sport, dport, number):
+    head = struct.pack(">HHIIBBHHH", sport, dport, number, 0, 5 << 4, 2, 65535, 0, 0)
+    pseudo = address_bytes(source) + address_bytes(to) + struct.pack(">IHBB", len(head), 0, 0, 6)
+    return head[:16] + struct.pack(">H", checksum(pseudo + head)) + head[18:]
+
+
+def frame(mac, to_mac, packet):
+    """An Ethernet frame with an IP packet."""
+    return mac_bytes(to_mac) + mac_bytes(mac) + (b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\0") + packet
+
+
 def udp_frame(mac, to_mac, source, to, sport, dport, data):
     """An Ethernet frame with a UDP datagram."""
     kind = 0x86DD if ":" in source else 0x0800
