@@ -67,8 +67,8 @@ static __always_inline bool translate_is_stale(const struct flow_hit *hit)
 
 /*
  * Is the flow over, and the packet the first of another one? A client may use a port again as soon as its connection is
- * closed, and who still knocks at a backend that is gone without having heard of it shall find another. UDP has no end:
- * it stays with a backend as long as that is the same one.
+ * closed, and who knocks at a backend that is gone shall find another: a connection whose backend died was never
+ * closed, and is remembered for hours. UDP has no end: it stays with a backend as long as that is the same one.
  */
 static __always_inline bool translate_is_over(const struct packet *p, const struct flow_hit *hit)
 {
@@ -80,7 +80,7 @@ static __always_inline bool translate_is_over(const struct packet *p, const stru
                 return translate_is_stale(hit);
         if (p->tuple.proto != IPPROTO_TCP || (p->tcp & (TCP_SYN | TCP_ACK)) != TCP_SYN)
                 return false;
-        return flow_is_closing(word.state) || (!(word.state & FLOW_SEEN_REPLY) && translate_is_stale(hit));
+        return flow_is_closing(word.state) || translate_is_stale(hit);
 }
 
 /* The node's own address of that family. */

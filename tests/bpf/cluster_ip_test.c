@@ -51,6 +51,14 @@ static void remove_b(struct lab *lab, int family)
         lab_remove_backends(lab, POD_B, family);
 }
 
+static void web_moves_to_r(struct lab *lab, int family)
+{
+        static const struct lab_service web = WEB(ON(POD_R, 8080));
+
+        lab_remove_backends(lab, POD_B, family);
+        lab_service(lab, &web, family);
+}
+
 static void dns_moves_to_r(struct lab *lab, int family)
 {
         static const struct lab_service moved = DNS(ON(POD_R, 5353));
@@ -301,6 +309,28 @@ static const struct story stories[] = {
                           .in = { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A, .payload = 10 },
                           .out = { TCP(POD_A, 1000, POD_B, 8080, TH_ACK_), INTO_B, .payload = 10 },
                           SENT_ON, .flows = web_b },
+                },
+        },
+        {
+                "a_port_that_is_used_again_finds_another_backend_when_the_first_died",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { TCP(POD_B, 8080, POD_A, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(VIP, 80, POD_A, 1000, TH_SYNACK_), INTO_A },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_ACK_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_ACK_), INTO_B },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD, .before = web_moves_to_r,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_R, 8080, TH_SYN_), INTO_TUNNEL },
+                          SENT_OUT, .flows = web_r },
                 },
         },
         {
