@@ -223,6 +223,14 @@ struct flow_set {
 };
 ABI_ASSERT_SIZE(struct flow_set, 1024);
 
+/* ---- flow_marks: ARRAY[knobs.flow_sets] (BPF_F_MMAPABLE) -> u64, byte `way` of element `set`: flow_mark_of the entry
+ * that is there or was there last.
+ *
+ * Nearly every packet is looked for in `flows`, and most are of no flow. The table is too large for the caches and the
+ * TLB, these marks are not; so they are looked at first. A byte is stored before its entry is LIVE, and left there:
+ * too many marks cost a look into the set, one too few would lose a flow.
+ */
+
 /* ---- fragments: LRU_HASH fragment_key -> fragment_ports. The ports of a datagram whose later fragments have none. */
 struct fragment_key {
         struct addr src, dst;

@@ -158,13 +158,43 @@ static __always_inline struct flow *flow_read(struct flow_set *set, __u32 way, c
         return f;
 }
 
+static __always_inline __u8 *flow_marks_of(__u32 n)
+{
+        n &= knobs.flow_sets - 1;
+        return bpf_map_lookup_elem(&flow_marks, &n);
+}
+
+/* May an entry of that hash be there? Is one of the eight bytes the hash's mark? */
+static __always_inline bool flow_is_marked(__u64 hash)
+{
+        const __u64 ones = 0x0101010101010101ULL;
+        const __u64 *marks = (const __u64 *)flow_marks_of(hash);
+        __u64 differ;
+
+        if (!marks)
+                return true;
+        differ = READ_ONCE(*marks) ^ flow_mark_of(hash) * ones;
+        return (differ - ones) & ~differ & ones << 7;
+}
+
+static __always_inline void flow_mark(__u32 index, __u64 hash)
+{
+        __u8 *marks = flow_marks_of(index / FLOW_WAYS);
+
+        if (marks)
+                WRITE_ONCE(marks[BOUND(index, FLOW_WAYS - 1)], flow_mark_of(hash));
+}
+
 /* The entry of the packet's tuple (which is aligned to 8), copied to *ret; NULL: none. Of two ways with the same tag it
  * sees one: flow_insert, which then follows, finds the other. */
 static __always_inline struct flow *flow_find(const struct tuple *key, __u64 hash, __u32 now, struct flow_hit *ret)
 {
-        struct flow_set *set = flow_set_get(hash);
+        struct flow_set *set;
         __u32 ways, way;
 
+        if (!flow_is_marked(hash))
+                return NULL;
+        set = flow_set_get(hash);
         if (!set)
                 return NULL;
         ways = flow_match(set, flow_tag_of(hash));
@@ -531,6 +561,7 @@ static __always_inline void flow_publish(const struct flow_claim *c, const struc
         *flow_word_of(f) = ((union flow_word){.flags = flags, .epoch = c->generation}).all;
         f->packets = 0;
         f->bytes = 0;
+        flow_mark(c->index, (__u64)c->tag << 32);
         __sync_lock_test_and_set(&set->control[way], FLOW_CONTROL(c->tag, c->generation, FLOW_LIVE));
 }
 

@@ -39,6 +39,7 @@ PINNED_MAP(pods, BPF_MAP_TYPE_ARRAY, __u32, struct pod, POD_SLOTS, 0);
 PINNED_MAP(buckets, BPF_MAP_TYPE_ARRAY, __u32, struct bucket, POD_SLOTS, 0);
 PINNED_MAP(node, BPF_MAP_TYPE_ARRAY, __u32, struct node, 1, 0);
 PINNED_MAP(flows, BPF_MAP_TYPE_ARRAY, __u32, struct flow_set, FLOW_SETS_DEFAULT, BPF_F_MMAPABLE);
+PINNED_MAP(flow_marks, BPF_MAP_TYPE_ARRAY, __u32, __u64, FLOW_SETS_DEFAULT, BPF_F_MMAPABLE);
 PINNED_MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment_ports, FRAGMENTS_DEFAULT, 0);
 PINNED_MAP(source_ranges, BPF_MAP_TYPE_LPM_TRIE, struct range_key, __u8, RANGES_DEFAULT, BPF_F_NO_PREALLOC);
 PINNED_MAP(affinity, BPF_MAP_TYPE_LRU_HASH, struct affinity_key, struct affinity, AFFINITY_DEFAULT, 0);

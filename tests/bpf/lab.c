@@ -116,7 +116,7 @@ static void share_maps(struct lab *lab, struct bpf_object *object)
                         continue;
                 if (lab->map[i] >= 0)
                         check(bpf_map__reuse_fd(map, lab->map[i]), bpf_map__name(map));
-                else if (i == MAP_FLOWS)
+                else if (i == MAP_FLOWS || i == MAP_FLOW_MARKS)
                         check(bpf_map__set_max_entries(map, lab->knobs.flow_sets), bpf_map__name(map));
                 else if (map_sizes[i] && lab->knobs.flow_sets == LAB_FLOW_SETS)
                         check(bpf_map__set_max_entries(map, map_sizes[i]), bpf_map__name(map));

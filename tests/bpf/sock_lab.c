@@ -288,7 +288,8 @@ static void set_knobs(struct sock_lab *lab)
 /* What the socket programs do not use is not made. */
 static void size_map(struct bpf_map *map, uint32_t max)
 {
-        static const char *const unused[] = {"flows", "pods", "buckets", "fragments", "events", "service_names"};
+        static const char *const unused[] = {"flows",     "flow_marks", "pods",         "buckets",
+                                             "fragments", "events",     "service_names"};
         static const char *const sized[] = {"services", "slots",        "backends",
                                             "affinity", "sock_replies", "service_stats"};
 

@@ -96,8 +96,8 @@ static bool holds_more(const struct adopter *ad, enum map_id id, struct map *map
         uint32_t needed = 0;
         int r;
 
-        if (map_info(map)->max_entries <= wanted || id == MAP_FLOWS || id == MAP_AFFINITY || id == MAP_FRAGMENTS ||
-            id == MAP_SOCK_REPLIES) /* tables that forget what is old */
+        if (map_info(map)->max_entries <= wanted || id == MAP_FLOWS || id == MAP_FLOW_MARKS || id == MAP_AFFINITY ||
+            id == MAP_FRAGMENTS || id == MAP_SOCK_REPLIES) /* tables that forget what is old */
                 return false;
         r = id == MAP_SLOTS ? slot_lines_needed(ad, &needed) : migrate_needed(map, &needed);
         if (r || needed <= wanted)
@@ -195,13 +195,13 @@ int adopter_plan(struct adopter *ad, const char *root, uint32_t version, const s
 
 /* ---- filling */
 
-static int map_flow_table(int fd, uint32_t sets, int protection, struct flow_table *ret)
+static int map_memory(int fd, size_t size, int protection, void **ret)
 {
-        void *at = mmap(NULL, (size_t)sets * sizeof(struct flow_set), protection, MAP_SHARED, fd, 0);
+        void *at = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
 
         if (at == MAP_FAILED)
                 return -errno;
-        *ret = (struct flow_table){.sets = at, .count = sets};
+        *ret = at;
         return 0;
 }
 
@@ -209,20 +209,59 @@ static void unmap_flow_table(struct flow_table t)
 {
         if (t.sets)
                 munmap(t.sets, (size_t)t.count * sizeof(struct flow_set));
+        if (t.marks)
+                munmap(t.marks, (size_t)t.count * sizeof(uint64_t));
 }
 
-static int fill_flows(const struct map *from, const struct map *to, size_t *ret_lost)
+/* marks: -1 for a table that is only read. */
+static int map_flow_table(int fd, int marks, uint32_t sets, struct flow_table *ret)
+{
+        int protection = marks < 0 ? PROT_READ : PROT_READ | PROT_WRITE, r;
+        struct flow_table t = {.count = sets};
+
+        r = map_memory(fd, (size_t)sets * sizeof(struct flow_set), protection, (void **)&t.sets);
+        if (r == 0 && marks >= 0)
+                r = map_memory(marks, (size_t)sets * sizeof(uint64_t), protection, (void **)&t.marks);
+        if (r)
+                unmap_flow_table(t);
+        else
+                *ret = t;
+        return r;
+}
+
+static int fill_flows(const struct adopter *ad, const struct map *from, const struct map *to, size_t *ret_lost)
 {
         struct flow_table tables[2] = {0};
-        int r = map_flow_table(map_fd(from), map_info(from)->max_entries, PROT_READ, &tables[0]);
+        int r = map_flow_table(map_fd(from), -1, map_info(from)->max_entries, &tables[0]);
 
         if (r == 0)
-                r = map_flow_table(map_fd(to), map_info(to)->max_entries, PROT_READ | PROT_WRITE, &tables[1]);
+                r = map_flow_table(map_fd(to), ad->maps[MAP_FLOW_MARKS].fd, map_info(to)->max_entries, &tables[1]);
         if (r == 0)
                 migrate_flows(tables[0], tables[1], ret_lost);
         unmap_flow_table(tables[0]);
         unmap_flow_table(tables[1]);
         return r;
+}
+
+/* New marks of a table that is there already. */
+static int fill_marks(const struct adopter *ad)
+{
+        const struct map_plan *flows = &ad->maps[MAP_FLOWS], *marks = &ad->maps[MAP_FLOW_MARKS];
+        struct bpf_map_info info = {0};
+        uint32_t size = sizeof(info);
+        struct flow_table t;
+        int r;
+
+        if (flows->made || !marks->made)
+                return 0;
+        r = bpf_obj_get_info_by_fd(flows->fd, &info, &size);
+        if (r == 0)
+                r = map_flow_table(flows->fd, marks->fd, info.max_entries, &t);
+        if (r)
+                return r;
+        migrate_mark_flows(t);
+        unmap_flow_table(t);
+        return 0;
 }
 
 static int fill_one(struct adopter *ad, enum map_id id, struct map *to, struct err *reterr)
@@ -237,7 +276,7 @@ static int fill_one(struct adopter *ad, enum map_id id, struct map *to, struct e
                 int r;
 
                 if (id == MAP_FLOWS && !converter && map_info(s->map)->value_size == sizeof(struct flow_set))
-                        r = fill_flows(s->map, to, &lost);
+                        r = fill_flows(ad, s->map, to, &lost);
                 else
                         r = migrate_copy(s->map, to, converter, &lost);
                 if (r == -EPROTO) { /* of another version, and nobody knows how to read it */
@@ -257,11 +296,15 @@ static int fill_one(struct adopter *ad, enum map_id id, struct map *to, struct e
 
 int adopter_fill(struct adopter *ad, struct err *reterr)
 {
+        int r = fill_marks(ad);
+
+        if (r)
+                return err_set(reterr, r, "the entries of the flow table cannot be marked: %s", strerror(-r));
         for (int id = 0; id < MAP_COUNT; id++) {
                 struct map *to = NULL;
-                int fd, r;
+                int fd;
 
-                if (!ad->maps[id].source_count)
+                if (!ad->maps[id].source_count || id == MAP_FLOW_MARKS) /* which come with their flows */
                         continue;
                 fd = fcntl(ad->maps[id].fd, F_DUPFD_CLOEXEC, 3);
                 r = fd < 0 ? -errno : map_new_kernel(fd, &to);

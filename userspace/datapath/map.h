@@ -24,6 +24,7 @@ struct map;
         X(BUCKETS, buckets)                                                                                            \
         X(NODE, node)                                                                                                  \
         X(FLOWS, flows)                                                                                                \
+        X(FLOW_MARKS, flow_marks)                                                                                      \
         X(FRAGMENTS, fragments)                                                                                        \
         X(SOURCE_RANGES, source_ranges)                                                                                \
         X(AFFINITY, affinity)                                                                                          \

@@ -31,6 +31,7 @@ static const struct map_layout layouts[MAP_COUNT] = {
         ARRAY(BUCKETS, buckets, struct bucket, POD_SLOTS),
         ARRAY(NODE, node, struct node, 1),
         ARRAY(FLOWS, flows, struct flow_set, FLOW_SETS_DEFAULT),
+        ARRAY(FLOW_MARKS, flow_marks, uint64_t, FLOW_SETS_DEFAULT),
         HASH(FRAGMENTS, fragments, struct fragment_key, struct fragment_ports, FRAGMENTS_DEFAULT),
         HASH(SOURCE_RANGES, source_ranges, struct range_key, __u8, RANGES_DEFAULT),
         HASH(AFFINITY, affinity, struct affinity_key, struct affinity, AFFINITY_DEFAULT),
@@ -56,7 +57,7 @@ int maps_init_fake(struct maps *maps)
                 struct map_info info = layouts[id].info;
                 int r;
 
-                if (id == MAP_FLOWS)
+                if (id == MAP_FLOWS || id == MAP_FLOW_MARKS)
                         info.max_entries = FAKE_FLOW_SETS;
                 r = map_new_fake(&info, layouts[id].array, &all.m[id]);
                 if (r) {

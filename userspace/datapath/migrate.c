@@ -146,9 +146,19 @@ static void leave_way(struct flow_table t, uint32_t index, enum flow_status stat
                          __ATOMIC_RELEASE);
 }
 
+static void mark(struct flow_table t, uint32_t index, uint64_t hash)
+{
+        uint8_t *marks = (uint8_t *)&t.marks[index / FLOW_WAYS];
+
+        __atomic_store_n(&marks[index % FLOW_WAYS], flow_mark_of(hash), __ATOMIC_RELAXED);
+}
+
+/* LIVE comes after the mark: leave_way releases. */
 static void write_flow(struct flow_table t, uint32_t index, const struct flow *flow, uint32_t peer)
 {
         struct flow *to = &t.sets[index / FLOW_WAYS].flow[index % FLOW_WAYS];
+
+        mark(t, index, (uint64_t)FLOW_TAG(*control_at(t, index)) << 32);
 
         memcpy(to, flow, sizeof(*to));
         to->peer = peer;
@@ -199,6 +209,16 @@ void migrate_flows(struct flow_table from, struct flow_table to, size_t *ret_los
                         lost++;
         }
         *ret_lost = lost;
+}
+
+void migrate_mark_flows(struct flow_table t)
+{
+        for (uint32_t i = 0; i < t.count * FLOW_WAYS; i++) {
+                uint64_t control = __atomic_load_n(control_at(t, i), __ATOMIC_ACQUIRE);
+
+                if (FLOW_STATUS(control) == FLOW_LIVE)
+                        mark(t, i, (uint64_t)FLOW_TAG(control) << 32);
+        }
 }
 
 struct need {

@@ -36,9 +36,12 @@ int migrate_copy(struct map *from, struct map *to, const struct converter *conve
 /* The same for flow tables in shared memory, which programs may use meanwhile. Flows find their sets by their hash. */
 struct flow_table {
         struct flow_set *sets;
-        uint32_t count; /* of sets: a power of two */
+        uint64_t *marks; /* flow_marks, as many; NULL: of a table that is only read */
+        uint32_t count;  /* of sets: a power of two */
 };
 void migrate_flows(struct flow_table from, struct flow_table to, size_t *ret_lost);
+/* Marks what the table holds: of a release that had no marks. */
+void migrate_mark_flows(struct flow_table t);
 
 /* The least max_entries that keeps what the map holds: entries of a hash, the last element of an array that is not
  * zero. 0 or negative errno. */

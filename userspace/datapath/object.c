@@ -49,7 +49,7 @@ static void fill_sizes(const struct datapath_opts *opts, uint32_t ret[MAP_COUNT]
         ret[MAP_AFFINITY] = s->affinity;
         ret[MAP_FRAGMENTS] = s->fragments;
         ret[MAP_SOCK_REPLIES] = s->sock_replies;
-        ret[MAP_FLOWS] = floor_power_of_two(opts->knobs.flow_sets);
+        ret[MAP_FLOWS] = ret[MAP_FLOW_MARKS] = floor_power_of_two(opts->knobs.flow_sets);
 }
 
 static void fill_knobs(struct knobs *k, const struct features *f, uint32_t flow_sets)
@@ -98,7 +98,7 @@ static int load(struct datapath *dp, struct adopter *ad, struct loader *l, struc
                 if (r)
                         return err_set(reterr, r, "the pinned flow table cannot be asked for its size: %s",
                                        strerror(-r));
-                entries[MAP_FLOWS] = info.max_entries;
+                entries[MAP_FLOWS] = entries[MAP_FLOW_MARKS] = info.max_entries;
         }
         fill_knobs(&dp->opts.knobs, &dp->features, entries[MAP_FLOWS]);
         r = loader_load(l, &dp->opts.knobs, fds, entries, dp->programs, reterr);

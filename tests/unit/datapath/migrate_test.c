@@ -149,10 +149,22 @@ static void another_version_is_converted(void **state)
 
 static struct flow_table table_new(uint32_t sets)
 {
-        struct flow_table t = {.sets = calloc(sets, sizeof(struct flow_set)), .count = sets};
+        struct flow_table t = {
+                .sets = calloc(sets, sizeof(struct flow_set)), .marks = calloc(sets, sizeof(uint64_t)), .count = sets};
 
-        assert_non_null(t.sets);
+        assert_true(t.sets && t.marks);
         return t;
+}
+
+static void table_free(struct flow_table t)
+{
+        free(t.sets);
+        free(t.marks);
+}
+
+static bool is_marked(struct flow_table t, uint32_t index, uint64_t hash)
+{
+        return ((const uint8_t *)t.marks)[index] == flow_mark_of(hash);
 }
 
 static struct flow forward_flow(uint32_t n)
@@ -244,6 +256,7 @@ static void check_pair(struct flow_table t, uint32_t n)
         assert_true(at != UINT32_MAX && back != UINT32_MAX);
         assert_int_equal(flow_at(t, at)->peer, back);
         assert_int_equal(flow_at(t, back)->peer, at);
+        assert_true(is_marked(t, at, tuple_hash(&f.key)) && is_marked(t, back, tuple_hash(&r.key)));
         assert_int_equal(flow_at(t, at)->backend, n);
         assert_int_equal(flow_at(t, at)->packets, 100 + n);
 }
@@ -265,9 +278,20 @@ static void flows_find_their_sets_in_a_table_of_another_size(void **state)
                 }
                 for (uint32_t n = 0; n < 300; n++)
                         check_pair(to, n);
-                free(to.sets);
+                table_free(to);
         }
-        free(from.sets);
+        table_free(from);
+}
+
+static void a_table_without_marks_gets_them(void **state)
+{
+        struct flow_table t = table_new(64);
+
+        add_pairs(t, 20);
+        migrate_mark_flows(t);
+        for (uint32_t n = 0; n < 20; n++)
+                check_pair(t, n);
+        table_free(t);
 }
 
 static void flows_that_find_no_room_are_lost_with_their_other_half(void **state)
@@ -282,8 +306,8 @@ static void flows_that_find_no_room_are_lost_with_their_other_half(void **state)
         for (uint32_t i = 0; i < to.count * FLOW_WAYS; i++)
                 if (FLOW_STATUS(to.sets[i / FLOW_WAYS].control[i % FLOW_WAYS]) == FLOW_LIVE)
                         assert_int_equal(flow_at(to, flow_at(to, i)->peer)->peer, i);
-        free(from.sets);
-        free(to.sets);
+        table_free(from);
+        table_free(to);
 }
 
 static void what_is_being_written_or_has_lost_its_half_is_left_alone(void **state)
@@ -307,8 +331,8 @@ static void what_is_being_written_or_has_lost_its_half_is_left_alone(void **stat
         memset(to.sets, 0, 64 * sizeof(struct flow_set));
         migrate_flows(from, to, &lost);
         assert_int_equal(count_live(to), 38);
-        free(from.sets);
-        free(to.sets);
+        table_free(from);
+        table_free(to);
 }
 
 static void a_taken_way_gets_another_generation(void **state)
@@ -325,8 +349,8 @@ static void a_taken_way_gets_another_generation(void **state)
         at = find(to, &f.key);
         assert_true(at != UINT32_MAX);
         assert_int_equal(FLOW_GENERATION(to.sets[set].control[at % FLOW_WAYS]), 42);
-        free(from.sets);
-        free(to.sets);
+        table_free(from);
+        table_free(to);
 }
 
 /* ---- sizes */
@@ -368,6 +392,7 @@ int main(void)
                 cmocka_unit_test(another_layout_needs_a_converter),
                 cmocka_unit_test(another_version_is_converted),
                 cmocka_unit_test(flows_find_their_sets_in_a_table_of_another_size),
+                cmocka_unit_test(a_table_without_marks_gets_them),
                 cmocka_unit_test(flows_that_find_no_room_are_lost_with_their_other_half),
                 cmocka_unit_test(what_is_being_written_or_has_lost_its_half_is_left_alone),
                 cmocka_unit_test(a_taken_way_gets_another_generation),
