@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "ctl/commands.h"
 #include "ctl/view.h"
 
@@ -111,8 +112,8 @@ static void print_uplinks(const struct json_object *list)
         json_array_foreach (list, i, uplink) {
                 const char *tc = json_get_str(uplink, "tc"), *xdp = json_get_str(uplink, "xdp");
 
-                printf("uplink:   %s, tc by %s, xdp %s\n", json_get_str(uplink, "name") ?: "?", tc ?: "?",
-                       xdp ?: "off");
+                printf("uplink:   %s, tc by %s, xdp %s\n", json_get_str(uplink, "name") ?: "?",
+                       str_empty(tc) ? "nothing" : tc, str_empty(xdp) ? "off" : xdp);
         }
 }
 
