@@ -238,9 +238,9 @@ static int start_api(struct agent *a, struct err *reterr)
 {
         int r = kubeconfig_find(a->config.kubeconfig, &a->kubeconfig, reterr);
 
-        if (!r)
-                r = kube_client_new(&(struct kube_client_opts){.config = a->kubeconfig, .loop = a->loop}, &a->client,
-                                    reterr);
+        if (r < 0)
+                return err_prefix(reterr, r, "no way to the API (--kubeconfig names a kubeconfig)");
+        r = kube_client_new(&(struct kube_client_opts){.config = a->kubeconfig, .loop = a->loop}, &a->client, reterr);
         if (!r)
                 r = events_new(&(struct events_opts){.client = a->client,
                                                      .component = "fairlead-agent",
