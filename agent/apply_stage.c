@@ -51,9 +51,9 @@ void stage_clear(struct stage *s)
 
 void filter_books_init(struct filter_books *f)
 {
-        *f = (struct filter_books){.bits = mem_new(struct filters), .address = calloc(FILTER_BITS, sizeof(uint32_t))};
+        *f = (struct filter_books){.bits = mem_new(struct filters), .address = calloc(ADDRESS_BITS, sizeof(uint32_t))};
         for (size_t i = 0; i < ARRAY_SIZE(f->port); i++)
-                f->port[i] = calloc(FILTER_BITS, sizeof(uint16_t));
+                f->port[i] = calloc(PORT_BITS, sizeof(uint16_t));
 }
 
 void filter_books_deinit(struct filter_books *f)

@@ -3,13 +3,14 @@
  */
 #pragma once
 
-#define FLOW_WAYS         8     /* entries of one set of the flow table */
-#define SLOT_LINE         16    /* backend ids of one element of the slot map: a cache line */
-#define POD_SLOTS         65536 /* elements of the pod map, indexed by the low bits of an interface index */
-#define FILTER_BITS       65536 /* bits of each filter */
-#define UPLINKS_MAX       8     /* NICs of a node */
-#define SERVICE_NAME_SIZE 160   /* "namespace/name:port" with its NUL: 63 + 1 + 63 + 1 + 15 + 1, rounded up */
-#define DROP_BYTES        64    /* of the packet, in a drop's event */
+#define FLOW_WAYS         8      /* entries of one set of the flow table */
+#define SLOT_LINE         16     /* backend ids of one element of the slot map: a cache line */
+#define POD_SLOTS         65536  /* elements of the pod map, indexed by the low bits of an interface index */
+#define ADDRESS_BITS      524288 /* of the filter of addresses: with 10,000 services 2 of 100 other addresses meet one */
+#define PORT_BITS         65536  /* of the filters of ports */
+#define UPLINKS_MAX       8      /* NICs of a node */
+#define SERVICE_NAME_SIZE 160    /* "namespace/name:port" with its NUL: 63 + 1 + 63 + 1 + 15 + 1, rounded up */
+#define DROP_BYTES        64     /* of the packet, in a drop's event */
 
 /* Defaults of what is configurable (elements of the map). */
 #define SERVICES_DEFAULT   65536 /* frontends: address, port, protocol */

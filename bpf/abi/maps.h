@@ -81,10 +81,10 @@ ABI_ASSERT_SIZE(struct backend, 32);
 
 /* ---- filters: ARRAY[1] -> filters [agent]. Bits that tell cheaply, and never wrongly, that nothing is there. */
 struct filters {
-        __u64 address[FILTER_BITS / 64]; /* by addr_filter_bit(): a service has that address */
-        __u64 tcp[FILTER_BITS / 64];     /* by port, host order: a NodePort or hostPort of TCP */
-        __u64 udp[FILTER_BITS / 64];
-        __u64 sctp[FILTER_BITS / 64];
+        __u64 address[ADDRESS_BITS / 64]; /* by addr_filter_bit(): a service has that address */
+        __u64 tcp[PORT_BITS / 64];        /* by port, host order: a NodePort or hostPort of TCP */
+        __u64 udp[PORT_BITS / 64];
+        __u64 sctp[PORT_BITS / 64];
 };
 
 /* Bit of filters.address. Every byte of the address has a say. */
@@ -95,7 +95,7 @@ static inline __u32 addr_filter_bit(const struct addr *a)
         h = (h ^ (__u32)a->w[1]) * 0x85ebca6bu;
         h = (h ^ (__u32)a->w[2]) * 0xc2b2ae35u;
         h = (h ^ (__u32)a->w[3]) * 0x27d4eb2fu;
-        return (h ^ h >> 15) >> 7 & (FILTER_BITS - 1);
+        return (h ^ h >> 15) >> 7 & (ADDRESS_BITS - 1);
 }
 
 /* ---- routes: LPM_TRIE route_key -> route [agent]. Where an address is; no entry: outside the cluster. */

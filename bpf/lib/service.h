@@ -38,9 +38,9 @@ enum service_filter {
         FILTER_PORT = 2,    /* if the address is a node's, the port may be a NodePort */
 };
 
-static __always_inline bool filter_bit(const __u64 *bits, __u32 i)
+static __always_inline bool filter_bit(const __u64 *bits, __u32 i, __u32 size)
 {
-        return READ_ONCE(bits[BOUND(i >> 6, FILTER_BITS / 64 - 1)]) >> (i & 63) & 1;
+        return READ_ONCE(bits[BOUND(i >> 6, size / 64 - 1)]) >> (i & 63) & 1;
 }
 
 /* 0: no service, for sure. */
@@ -51,13 +51,13 @@ static __always_inline __u32 service_filter(const struct addr *a, __be16 port, _
 
         if (!f)
                 return 0;
-        if (filter_bit(f->address, addr_filter_bit(a)))
+        if (filter_bit(f->address, addr_filter_bit(a), ADDRESS_BITS))
                 ret |= FILTER_ADDRESS;
-        if (proto == IPPROTO_TCP && filter_bit(f->tcp, p))
+        if (proto == IPPROTO_TCP && filter_bit(f->tcp, p, PORT_BITS))
                 ret |= FILTER_PORT;
-        else if (proto == IPPROTO_UDP && filter_bit(f->udp, p))
+        else if (proto == IPPROTO_UDP && filter_bit(f->udp, p, PORT_BITS))
                 ret |= FILTER_PORT;
-        else if (proto == IPPROTO_SCTP && filter_bit(f->sctp, p))
+        else if (proto == IPPROTO_SCTP && filter_bit(f->sctp, p, PORT_BITS))
                 ret |= FILTER_PORT;
         return ret;
 }
