@@ -28,7 +28,6 @@
         X(RATE_LIMIT, "rate_limit", "above the pod's bandwidth limit")                                                 \
         X(NO_ROOM, "no_room", "the packet could not be changed")                                                       \
         X(NO_BACKEND, "no_backend", "the chosen backend is gone")                                                      \
-        X(STALE_UDP, "stale_udp", "the flow's backend is gone and no other is there")                                  \
         X(BIND_TAKEN, "bind_taken", "the port belongs to a NodePort service")                                          \
         X(INTERNAL, "internal", "a fault of the dataplane itself")
 

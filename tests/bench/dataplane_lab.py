@@ -69,8 +69,8 @@ class BenchLab(cluster.Lab):
     def lay_cable(self, place, number):
         """From a place's NIC to the fabric's bridge."""
         self.fabric.ip(f"link add {place.name} type veth peer name eth0 netns {place.pid}\nlink set {place.name} master br0 up\n")
-        place.ip(f"address add 172.18.0.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
-                 "link set eth0 up\nroute add default via 172.18.0.254\nroute add default via fd10:18::fe\n")
+        place.ip(f"address add 198.18.18.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
+                 "link set eth0 up\nroute add default via 198.18.18.254\nroute add default via fd10:18::fe\n")
 
     # ---- peers
 
@@ -102,9 +102,9 @@ class BenchLab(cluster.Lab):
         for n, host in enumerate(hosts, 1):
             self.lay_cable(host, 30 + n)
             host.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\nlink set br0 up\n"
-                    f"link add vx0 type vxlan id 7 dstport 8472 local 172.18.0.{30 + n} dev eth0 nolearning\n"
+                    f"link add vx0 type vxlan id 7 dstport 8472 local 198.18.18.{30 + n} dev eth0 nolearning\n"
                     "link set vx0 mtu 1450\nlink set vx0 master br0 up\n")
-            host.run(f"bridge fdb append 00:00:00:00:00:00 dev vx0 dst 172.18.0.{33 - n}")
+            host.run(f"bridge fdb append 00:00:00:00:00:00 dev vx0 dst 198.18.18.{33 - n}")
             ends.append(self.plug(host, f"vxend{n}", f"10.3.0.{n}", None, "link set {name} mtu 1450 master br0\n"))
             ends[-1].run("ip link set eth0 mtu 1450".split())
         return tuple(ends)
@@ -114,7 +114,7 @@ class BenchLab(cluster.Lab):
         hosts, ends = [self.place(f"rt{n}") for n in (1, 2)], []
         for n, host in enumerate(hosts, 1):
             self.lay_cable(host, 40 + n)
-            host.ip(f"route add 10.4.{3 - n}.0/24 via 172.18.0.{43 - n}\n")
+            host.ip(f"route add 10.4.{3 - n}.0/24 via 198.18.18.{43 - n}\n")
             ends.append(self.plug(host, f"rtend{n}", f"10.4.{n}.2", f"10.4.{n}.1", f"address add 10.4.{n}.1/24 dev {{name}}\n"))
         return tuple(ends)
 

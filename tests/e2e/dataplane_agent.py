@@ -170,7 +170,7 @@ def wrong_node(lab, cast, made):
     del n2.settings["node-name"]
     restart(n2)
     tap.ok(until(lambda: n2.get_quietly("/healthz") == 200 and not problems(n2), 10), "with the right name nothing is wrong", problems(n2))
-    new = node_object("n9", 9, {4: "172.18.0.99", 6: "fd10:18::99"})
+    new = node_object("n9", 9, {4: "198.18.18.99", 6: "fd10:18::99"})
     new["spec"] = {}
     lab.kubectl("create --validate=false -f -", stdin=new)
     n2.settings["node-name"] = "n9"
@@ -189,8 +189,8 @@ def wrong_node(lab, cast, made):
 
 
 def lay(node, last):
-    node.ip(f"address replace 172.18.0.{last}/24 dev eth0\naddress replace fd10:18::{last}/64 dev eth0 nodad\n"
-            "route replace default via 172.18.0.254\nroute replace default via fd10:18::fe\n")
+    node.ip(f"address replace 198.18.18.{last}/24 dev eth0\naddress replace fd10:18::{last}/64 dev eth0 nodad\n"
+            "route replace default via 198.18.18.254\nroute replace default via fd10:18::fe\n")
 
 
 def nic(lab, cast, made):
@@ -210,9 +210,9 @@ def nic(lab, cast, made):
 def address(lab, cast, made):
     """The node gets another address: all learn it from its Node."""
     n1 = lab.nodes["n1"]
-    n1.ip("address del 172.18.0.11/24 dev eth0\naddress del fd10:18::11/64 dev eth0\n")
+    n1.ip("address del 198.18.18.11/24 dev eth0\naddress del fd10:18::11/64 dev eth0\n")
     lay(n1, 31)
-    n1.ips = {4: "172.18.0.31", 6: "fd10:18::31"}
+    n1.ips = {4: "198.18.18.31", 6: "fd10:18::31"}
     patch = {"status": node_object("n1", 1, n1.ips)["status"]}
     lab.kubectl(["patch", "node", "n1", "--subresource=status", "--type=merge", "-p", json.dumps(patch)])
     # The watch was from the old address: that nobody answers there any more takes half a minute to find out.
@@ -222,7 +222,7 @@ def address(lab, cast, made):
         out, in_ = cast.a.peer.tcp(CLIENT[f], 8080), cast.c.peer.tcp(n1.ips[f], made["web"].node_port(80))
         tap.is_(out.get("client", [0])[0], n1.ips[f], f"IPv{f}: pods are seen under it outside")
         tap.ok(in_.get("name") in ("b", "c"), f"IPv{f}: pods of other nodes find its NodePorts", in_)
-        old = lab.client.peer.tcp({4: "172.18.0.11", 6: "fd10:18::11"}[f], made["web"].node_port(80), timeout=0.3)
+        old = lab.client.peer.tcp({4: "198.18.18.11", 6: "fd10:18::11"}[f], made["web"].node_port(80), timeout=0.3)
         tap.ok("error" in old, f"IPv{f}: the old one serves nobody", old)
     until(lambda: not any(map(problems, lab.nodes.values())), 5)
     tap.is_([problems(n) for n in lab.nodes.values()], ["", ""], "and nothing is wrong")
@@ -239,7 +239,7 @@ def no_route(lab, cast, made):
     wanted = "this host has no route to the services' 10.96.0.0/16: without socketPath its own processes do not get there"
     tap.ok(until(lambda: wanted in problems(n1), 3), "without a default route somebody says what does not work", problems(n1))
     tap.is_([name_of(cast.a.peer.tcp(made["web"].ips[f], 80)) in ("b", "c") for f in FAMILIES], [True, True], "pods need none")
-    n1.ip("route add default via 172.18.0.254\n")
+    n1.ip("route add default via 198.18.18.254\n")
     tap.ok(until(lambda: not problems(n1), 3), "with one nothing is wrong", problems(n1))
     del n1.settings["socket-path"]
     restart(n1)

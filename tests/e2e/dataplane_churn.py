@@ -216,7 +216,7 @@ def pulled(node):
     node.ip("link set eth0 down\n")
     time.sleep(0.1)
     node.ip(f"link set eth0 up\naddress replace {node.ips[6]}/64 dev eth0 nodad\n"
-            "route replace default via 172.18.0.254\nroute replace default via fd10:18::fe\n")
+            "route replace default via 198.18.18.254\nroute replace default via fd10:18::fe\n")
 
 
 def wires(cast, title):
@@ -234,7 +234,7 @@ def wires(cast, title):
                 if tunnel:
                     node.run(["ip", "link", "delete", tunnel.group(1)], check=False)
             elif what == 2:
-                lab.kubectl("create --validate=false -f -", stdin=node_object("n9", 9, {4: f"172.18.0.{30 + i}", 6: f"fd10:18::{30 + i:x}"}))
+                lab.kubectl("create --validate=false -f -", stdin=node_object("n9", 9, {4: f"198.18.18.{30 + i}", 6: f"fd10:18::{30 + i:x}"}))
             else:
                 lab.delete("node", "n9")
             time.sleep(0.15)

@@ -10,7 +10,7 @@ client outside of the cluster, joined by a fabric that has no way out of the lab
 
 | | IPv4 | IPv6 |
 |---|---|---|
-| fabric: nodes n1..n3 are .11 to .13, the API server .2, the router .254 | 172.18.0.0/24 | fd10:18::/64 |
+| fabric: nodes n1..n3 are .11 to .13, the API server .2, the router .254 | 198.18.18.0/24 | fd10:18::/64 |
 | pods of node N | 10.244.N.0/24 | fd10:244:0:N::/64 |
 | services | 10.96.0.0/16 | fd10:96::/112 |
 | the client, .10, behind the fabric's router | 198.51.100.0/24 | fd10:c::/64 |
@@ -34,7 +34,7 @@ from lab_objects import Service, endpoint_slices, node_object, service_object
 from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2, end_cgroup
 
 NODES = ("n1", "n2", "n3")
-API, ROUTER = "172.18.0.2", "172.18.0.254"
+API, ROUTER = "198.18.18.2", "198.18.18.254"
 SERVICES = {4: "10.96.0.0/16", 6: "fd10:96::/112"}
 CLIENT = {4: "198.51.100.10", 6: "fd10:c::10"}
 QUIET = """for c in all default; do echo 0 >/proc/sys/net/ipv6/conf/$c/accept_dad; done
@@ -151,7 +151,7 @@ class Node(Place):
 
     def __init__(self, lab, name):
         self.number = int(name[1:])
-        self.ips = {4: f"172.18.0.{10 + self.number}", 6: f"fd10:18::{10 + self.number}"}
+        self.ips = {4: f"198.18.18.{10 + self.number}", 6: f"fd10:18::{10 + self.number}"}
         mounts = (HYBRID_MOUNTS if self.number == 3 else NODE_MOUNTS).format(name=name)
         super().__init__(lab, name, "-n -m -u -i -C", mounts + QUIET + FORWARD)
         self.settings, self.program = {}, BUILD  # flags of its agent, and where that program is
@@ -306,7 +306,7 @@ class Lab(Base):
                 raise RuntimeError(f"the agent of {node.name} does not get ready")
 
     def lay_cables(self):
-        self.fabric.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\naddress add 172.18.0.254/24 dev br0\n"
+        self.fabric.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\naddress add 198.18.18.254/24 dev br0\n"
                        "address add fd10:18::fe/64 dev br0 nodad\nlink set br0 up\n"
                        f"link add client type veth peer name eth0 netns {self.client.pid}\nlink set client up\n"
                        "address add 198.51.100.1/24 dev client\naddress add fd10:c::1/64 dev client nodad\n")
@@ -321,8 +321,8 @@ class Lab(Base):
     def lay_cable(self, place, number):
         """From a place's NIC to the fabric's bridge, without a driver's conveniences."""
         self.fabric.ip(f"link add {place.name} type veth peer name eth0 netns {place.pid}\nlink set {place.name} master br0 up\n")
-        place.ip(f"address add 172.18.0.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
-                 "link set eth0 up\nroute add default via 172.18.0.254\nroute add default via fd10:18::fe\n")
+        place.ip(f"address add 198.18.18.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
+                 "link set eth0 up\nroute add default via 198.18.18.254\nroute add default via fd10:18::fe\n")
         with lab_kernel.in_netns(place.netns):
             lab_kernel.whole_checksums("eth0")
         with lab_kernel.in_netns(self.fabric.netns):
