@@ -40,6 +40,8 @@ static __always_inline enum reason to_overlay_stages(struct __sk_buff *skb, stru
         r = stage_translate(skb, p, false);
         if (!stage_may_go_on(r))
                 return r;
+        if (addr_is_group(&p->to.dst))
+                return REASON_OK; /* the stack's own reports of groups: the device knows no remote for them */
         route = route_find(&p->to.dst);
         if (!route || !(route->flags & ROUTE_TUNNEL))
                 return REASON_NO_ROUTE;
