@@ -47,7 +47,8 @@ enum reason {
         X(TO_OVERLAY, "to_overlay")                                                                                    \
         X(UPLINK, "uplink")                                                                                            \
         X(TO_UPLINK, "to_uplink")                                                                                      \
-        X(EDGE, "edge")
+        X(EDGE, "edge")                                                                                                \
+        X(TO_LO, "to_lo")
 
 enum hook {
 #define X(name, label) HOOK_##name,

@@ -71,9 +71,12 @@ static __always_inline bool reject_rate_ok(bool icmp)
 }
 
 /* RFC 1122, 3.2.2 and RFC 4443, 2.4: never to or about a group, or to an address that is nobody's alone. */
-static __always_inline bool reject_unicast(const struct addr *a)
+static __always_inline bool reject_unicast(const struct addr *a, __u16 hook)
 {
         __u32 v4 = bpf_ntohl(a->w[3]);
+
+        if (hook == HOOK_TO_LO && addr_is_loopback(a))
+                return true;
 
         if (addr_is_v4(a))
                 return v4 >> 24 && v4 >> 24 != 127 && v4 >> 24 < 224;
@@ -238,7 +241,7 @@ static __always_inline bool reject_kind(const struct packet *p, enum reason why,
                 r->type = v6 ? ICMPV6_PKT_TOOBIG : ICMP_DEST_UNREACH;
                 r->code = v6 ? 0 : ICMP4_TOO_BIG;
                 r->mtu = p->mtu;
-                return p->flags & PACKET_DONT_FRAGMENT;
+                return p->flags & PACKET_DONT_FRAGMENT || p->hook == HOOK_TO_LO; /* an own process's: heeded anyway */
         case REASON_NO_ROUTE:
                 r->code = v6 ? ICMP6_ADDRESS : ICMP4_HOST;
                 return true;
@@ -293,7 +296,7 @@ static __always_inline bool reject_tunnel(struct __sk_buff *skb)
 
 static __always_inline int reject_send(struct __sk_buff *skb, __u16 hook)
 {
-        if (hook == HOOK_TO_UPLINK || hook == HOOK_TO_OVERLAY || hook == HOOK_TO_POD)
+        if (hook == HOOK_TO_UPLINK || hook == HOOK_TO_OVERLAY || hook == HOOK_TO_POD || hook == HOOK_TO_LO)
                 return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
         if (hook == HOOK_OVERLAY && !reject_tunnel(skb))
                 return TC_ACT_SHOT;
@@ -322,7 +325,9 @@ __noinline enum reason reject(struct __sk_buff *ctx, struct packet *p, enum reas
         if (!reject_kind(p, why, &r) || (r.type == REJECT_RESET && p->flags & PACKET_FIRST))
                 return why;
         reject_source(p, why, &r);
-        if (!reject_unicast(&p->tuple.src) || !reject_unicast(&p->tuple.dst) || !reject_rate_ok(r.type != REJECT_RESET))
+        if (!reject_unicast(&p->tuple.src, p->hook) || !reject_unicast(&p->tuple.dst, p->hook))
+                return why;
+        if (!reject_rate_ok(r.type != REJECT_RESET))
                 return why;
         if (r.type == REJECT_RESET ? reject_reset(ctx, &r) : reject_icmp(ctx, &r, &p->tuple))
                 return why;

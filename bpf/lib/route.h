@@ -22,6 +22,8 @@
 #define AF_INET6 10
 #endif
 
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
+
 enum way_kind {
         WAY_KERNEL,
         WAY_POD,
@@ -208,16 +210,20 @@ static __always_inline bool route_fits(const struct hook_ctx *ctx, const struct 
         return p->length <= mtu;
 }
 
+/* If not, p->mtu is what a pod takes. */
+static __always_inline bool route_fits_pod(const struct hook_ctx *ctx, struct packet *p)
+{
+        const struct node *n = map_single(&node);
+
+        p->mtu = knobs.pod_mtu ? knobs.pod_mtu : n ? n->pod_mtu : 0;
+        return !p->mtu || route_fits(ctx, p, p->mtu);
+}
+
 static __always_inline enum reason route_tunnel(const struct hook_ctx *ctx, struct packet *p, const struct route *route,
                                                 struct way *w)
 {
-        const struct node *n = map_single(&node);
-        const __u32 mtu = knobs.pod_mtu ? knobs.pod_mtu : n ? n->pod_mtu : 0;
-
-        if (p->flags & PACKET_DONT_FRAGMENT && mtu && !route_fits(ctx, p, mtu)) {
-                p->mtu = mtu;
+        if ((p->flags & PACKET_DONT_FRAGMENT || hook_is_lo(p->hook)) && !route_fits_pod(ctx, p))
                 return REASON_TOO_BIG;
-        }
         w->kind = WAY_TUNNEL;
         route_tunnel_key(&route->peer, w);
         return REASON_FORWARDED;
@@ -230,12 +236,16 @@ static __always_inline enum reason route_decide(struct hook_ctx *ctx, struct pac
         bool masquerade = hook == HOOK_FROM_POD && knobs.flags & KNOB_MASQUERADE;
 
         w->kind = WAY_KERNEL;
+        if (!(knobs.flags & KNOB_SOCK) && p->change && addr_is_loopback(&p->to.dst))
+                return REASON_FORWARDED; /* an answer, see send_by_lo */
         if (!route)
                 return route_outside(ctx, p, w, masquerade);
         switch (route->type) {
         case ROUTE_POD:
                 if (!pod_get(route->ifindex))
                         return REASON_NO_ROUTE;
+                if (hook_is_lo(hook) && !route_fits_pod(ctx, p))
+                        return REASON_TOO_BIG;
                 w->kind = WAY_POD;
                 w->ifindex = route->ifindex;
                 __builtin_memcpy(w->mac, route->mac, sizeof(w->mac));
@@ -329,10 +339,36 @@ static __always_inline enum reason send_by_uplink(struct hook_ctx *ctx, struct p
         return REASON_FORWARDED;
 }
 
+/* Packets with an address of this host's own as their source, which are answers to its processes (lo.bpf.c): as if
+ * they had gone out of the loopback device, which has no address. */
+static __always_inline bool send_is_los(const struct packet *p)
+{
+        const struct route *route;
+
+        if (knobs.flags & KNOB_SOCK || !p->change)
+                return false;
+        route = route_find(&p->to.src);
+        return (route && route->type == ROUTE_HOST) || addr_is_loopback(&p->to.src);
+}
+
+static __always_inline enum reason send_by_lo(struct hook_ctx *ctx, struct packet *p)
+{
+        const __u8 none[ETH_ALEN] = {};
+
+        if (!send_macs(ctx, none, none))
+                return REASON_INTERNAL;
+        p->verdict = bpf_redirect(LOOPBACK_IFINDEX, BPF_F_INGRESS);
+        return REASON_FORWARDED;
+}
+
 static __always_inline enum reason send_kernel(struct hook_ctx *ctx, struct packet *p, enum hook hook)
 {
         const struct node *n = map_single(&node);
 
+        if (hook_is_lo(hook))
+                return REASON_TRANSLATED;
+        if (send_is_los(p))
+                return send_by_lo(ctx, p);
         if (hook == HOOK_TO_UPLINK && p->change)
                 return send_by_uplink(ctx, p, route_uplink(ctx->ifindex));
         if (n && n->uplinks[0].ifindex && hook != HOOK_UPLINK && p->flags & PACKET_V4 && p->change &&

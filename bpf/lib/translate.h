@@ -11,6 +11,12 @@
 #include "parse.h"
 #include "service.h"
 
+/* Only where nothing is translated at the socket: else the compiler knows the answer. */
+static __always_inline bool hook_is_lo(__u32 hook)
+{
+        return !(knobs.flags & KNOB_SOCK) && hook == HOOK_TO_LO;
+}
+
 /* What tells a packet's bytes in statistics: its IP length. */
 static __always_inline void translate_count(const struct packet *p, __u32 service, bool reply)
 {
@@ -98,7 +104,7 @@ static __always_inline const struct addr *node_addr(bool v4)
 /* A new flow may keep its source, or has to get the node's: the backend's answers must come back this way. */
 static __always_inline bool translate_needs_snat(const struct packet *p, const struct service_choice *c, bool outside)
 {
-        if (addr_equal(&c->addr, &p->tuple.src))
+        if (hook_is_lo(p->hook) || addr_equal(&c->addr, &p->tuple.src))
                 return true;
         if (outside || p->hook == HOOK_OVERLAY)
                 return !(c->backend_flags & BACKEND_LOCAL) && !(c->service_flags & SERVICE_DSR);
@@ -186,7 +192,7 @@ static __always_inline void translate_query(const struct packet *p, bool outside
         q->port = p->tuple.dport;
         q->proto = p->tuple.proto;
         q->outside = outside;
-        q->own_node = false;
+        q->own_node = hook_is_lo(p->hook) && knobs.flags & KNOB_NODEPORT_LOOPBACK && addr_is_loopback(&p->tuple.dst);
         q->trial = p->hook == HOOK_EDGE;
         q->hash = tuple_hash(&p->tuple) >> 32;
 }

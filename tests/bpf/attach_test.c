@@ -16,6 +16,8 @@
 
 /* ---- attaching */
 
+#define LO 1 /* in every network namespace */
+
 static void attaching_twice_changes_nothing(void **state)
 {
         struct datapath *dp = agent_start();
@@ -309,6 +311,26 @@ static bool is_expedited(void)
         return true;
 }
 
+static void los_program_is_there_only_while_sockets_are_not_served(void **state)
+{
+        struct datapath_opts opts = agent_options();
+        struct datapath *dp;
+
+        opts.knobs.flags &= ~(uint32_t)KNOB_SOCK;
+        dp = agent_open(&opts);
+        assert_false(datapath_serves_sockets(dp));
+        assert_int_equal(datapath_attach_lo(dp, LO, NULL), 0);
+        assert_true(datapath_attached(dp, LO));
+        assert_int_equal(host_programs_at_device(LO), 1);
+        agent_close(dp);
+        dp = agent_start();
+        assert_true(datapath_serves_sockets(dp));
+        assert_int_equal(host_programs_at_device(LO), 0);
+        assert_int_equal(datapath_attach_lo(dp, LO, NULL), -EOPNOTSUPP);
+        assert_int_equal(host_count_pins("v1/links/*"), 0);
+        agent_close(dp);
+}
+
 static void expedited_grace_periods_are_switched_back(void **state)
 {
         struct datapath *dp = agent_start();
@@ -344,6 +366,7 @@ int main(void)
                 test(filters_and_links_change_over_without_a_gap),
                 test(filters_of_others_are_left_alone),
                 test(cleanup_leaves_nothing),
+                test(los_program_is_there_only_while_sockets_are_not_served),
                 test(expedited_grace_periods_are_switched_back),
         };
         int r;

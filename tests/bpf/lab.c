@@ -16,7 +16,7 @@
 
 #include "bpf/netns.h"
 
-static const char *const object_names[] = {"pod", "overlay", "uplink", "edge"};
+static const char *const object_names[] = {"pod", "overlay", "uplink", "edge", "lo"};
 static const char *const program_names[HOOK_COUNT] = {
         [HOOK_FROM_POD] = "from_pod",
         [HOOK_TO_POD] = "to_pod",
@@ -25,6 +25,7 @@ static const char *const program_names[HOOK_COUNT] = {
         [HOOK_UPLINK] = "from_uplink",
         [HOOK_TO_UPLINK] = "to_uplink",
         [HOOK_EDGE] = "edge",
+        [HOOK_TO_LO] = "to_lo",
 };
 static const char *const map_names[MAP_COUNT] = {
 #define X(id, name) [MAP_##id] = #name,
@@ -484,6 +485,8 @@ static uint32_t hook_ifindex(const struct lab *lab, const struct lab_run *run)
         case HOOK_OVERLAY:
         case HOOK_TO_OVERLAY:
                 return lab->vxlan;
+        case HOOK_TO_LO:
+                return 1;
         default:
                 return lab->uplink;
         }

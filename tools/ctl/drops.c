@@ -20,7 +20,7 @@ static const char help[] =
         "  --all            also what is no drop: packets left to the kernel, translated, sent on\n"
         "  --follow         then print sampled packets as they are dropped (Ctrl-C ends it)\n" VIEW_HELP "\n"
         "Places: sock (connect, sendmsg, bind), from_pod and to_pod (a pod's veth), overlay and to_overlay (VXLAN),\n"
-        "uplink and to_uplink (a NIC), edge (XDP).\n"
+        "uplink and to_uplink (a NIC), edge (XDP), to_lo (the loopback device).\n"
         "\n"
         "Example:\n"
         "  fairctl drops --follow\n";

@@ -10,7 +10,7 @@
 #include "datapath/map.h"
 
 /* X(the file's name without .bpf.o) */
-#define OBJECTS(X) X(sock) X(pod) X(overlay) X(uplink) X(edge)
+#define OBJECTS(X) X(sock) X(pod) X(overlay) X(uplink) X(edge) X(lo)
 
 /* X(program, object, type, attach type, whether it is of devices). BPF_PROG_TYPE_ and values of enum bpf_attach_type.
  */
@@ -31,7 +31,8 @@
         X(to_overlay, overlay, SCHED_CLS, TCX_EGRESS, true)                                                            \
         X(from_uplink, uplink, SCHED_CLS, TCX_INGRESS, true)                                                           \
         X(to_uplink, uplink, SCHED_CLS, TCX_EGRESS, true)                                                              \
-        X(edge, edge, XDP, BPF_XDP, true)
+        X(edge, edge, XDP, BPF_XDP, true)                                                                              \
+        X(to_lo, lo, SCHED_CLS, TCX_EGRESS, true)
 
 enum object_id {
 #define X(name) OBJECT_##name,

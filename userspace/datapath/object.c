@@ -69,6 +69,11 @@ static void fill_knobs(struct knobs *k, const struct features *f, uint32_t flow_
 #endif
 }
 
+bool datapath_serves_sockets(const struct datapath *dp)
+{
+        return dp->features.cgroup_v2 && dp->opts.knobs.flags & KNOB_SOCK;
+}
+
 static uint32_t wanted_objects(const struct datapath *dp)
 {
         uint32_t wanted = 1U << OBJECT_pod | 1U << OBJECT_overlay | 1U << OBJECT_uplink;
@@ -77,6 +82,8 @@ static uint32_t wanted_objects(const struct datapath *dp)
                 wanted |= 1U << OBJECT_sock;
         if (dp->features.xdp && !dp->opts.no_xdp)
                 wanted |= 1U << OBJECT_edge;
+        if (!datapath_serves_sockets(dp))
+                wanted |= 1U << OBJECT_lo;
         return wanted;
 }
 
@@ -382,6 +389,13 @@ int datapath_attach_uplink(struct datapath *dp, uint32_t ifindex, enum attach_mo
         if (ret_xdp)
                 *ret_xdp = xdp;
         return 0;
+}
+
+int datapath_attach_lo(struct datapath *dp, uint32_t ifindex, struct err *reterr)
+{
+        if (dp->programs[PROGRAM_to_lo].fd < 0)
+                return err_set(reterr, -EOPNOTSUPP, "the loopback device's program is loaded without KNOB_SOCK only");
+        return attacher_set_tc(&dp->attacher, ifindex, PROGRAM_to_lo, use_tcx(dp), reterr);
 }
 
 void datapath_detach(struct datapath *dp, uint32_t ifindex)

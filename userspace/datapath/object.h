@@ -7,8 +7,8 @@
  * so that traffic goes on while no agent runs. A new one adopts maps, replaces the programs of the links in one step
  * each, and copies maps of another version or size into new ones. Programs: connect4 connect6 sendmsg4 sendmsg6
  * recvmsg4 recvmsg6 getpeername4 getpeername6 bind4 bind6 (sock.bpf.c), from_pod to_pod (pod.bpf.c), from_overlay
- * to_overlay (overlay.bpf.c), from_uplink to_uplink (uplink.bpf.c), edge (edge.bpf.c). Their ELF files are inside the
- * program that links this library.
+ * to_overlay (overlay.bpf.c), from_uplink to_uplink (uplink.bpf.c), edge (edge.bpf.c), to_lo (lo.bpf.c). Their ELF
+ * files are inside the program that links this library.
  */
 #pragma once
 
@@ -56,6 +56,7 @@ enum attach_mode {
 
 /* Each is idempotent: what is attached already is brought up to date, what somebody took away is put back. *ret_mode
  * may be NULL. 0 or negative errno. */
+bool datapath_serves_sockets(const struct datapath *dp); /* KNOB_SOCK was given, and there is cgroup v2 */
 int datapath_attach_sock(struct datapath *dp, struct err *reterr);
 int datapath_detach_sock(struct datapath *dp);
 /* True while all that datapath_attach_sock has attached is still in place. */
@@ -64,6 +65,8 @@ int datapath_attach_pod(struct datapath *dp, uint32_t ifindex, struct err *reter
 int datapath_attach_overlay(struct datapath *dp, uint32_t ifindex, struct err *reterr);
 int datapath_attach_uplink(struct datapath *dp, uint32_t ifindex, enum attach_mode *ret_tc, enum attach_mode *ret_xdp,
                            struct err *reterr);
+/* The loopback device: only where sockets are not served (datapath_serves_sockets), else -EOPNOTSUPP. */
+int datapath_attach_lo(struct datapath *dp, uint32_t ifindex, struct err *reterr);
 /* Whatever is attached there, and its pins; also when the device is gone. */
 void datapath_detach(struct datapath *dp, uint32_t ifindex);
 /* True while all that was attached to the device (and not detached by datapath_detach) is still in place. */
