@@ -270,6 +270,7 @@ static int start_network(struct agent *a, struct err *reterr)
                                     .service_cidrs = a->service_cidrs,
                                     .events = a->events,
                                     .own_node = a->config.node_name,
+                                    .by_packets = !datapath_serves_sockets(a->datapath),
                                     .changed = on_network_changed,
                                     .userdata = a};
 
@@ -326,9 +327,8 @@ static int start(struct agent *a, struct err *reterr)
         if (!r)
                 r = start_services(a, reterr);
         if (!r)
-                r = a->config.socket_path && datapath_features(a->datapath)->cgroup_v2
-                            ? datapath_attach_sock(a->datapath, reterr)
-                            : datapath_detach_sock(a->datapath);
+                r = datapath_serves_sockets(a->datapath) ? datapath_attach_sock(a->datapath, reterr)
+                                                         : datapath_detach_sock(a->datapath);
         if (!r)
                 r = watch_stale(a, reterr);
         return r ? r : caps_drop(reterr);

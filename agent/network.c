@@ -99,6 +99,8 @@ static bool programs_whole(const struct network *n)
                 if (n->uplink_status[i].tc != ATTACH_NONE &&
                     !n->dataplane.attached(n->dataplane.userdata, n->uplinks.items[i].ifindex))
                         return false;
+        if (n->lo_ifindex && !n->dataplane.attached(n->dataplane.userdata, n->lo_ifindex))
+                return false;
         return attachments_whole(n->attachments);
 }
 
@@ -213,7 +215,8 @@ static bool keep_pins(void *userdata, uint32_t ifindex)
         for (uint32_t i = 0; i < n->uplinks.count; i++)
                 if (n->uplinks.items[i].ifindex == ifindex)
                         return true;
-        return ifindex == n->vxlan_ifindex || attachments_has_index(n->attachments, ifindex);
+        return ifindex == n->vxlan_ifindex || ifindex == n->lo_ifindex ||
+               attachments_has_index(n->attachments, ifindex);
 }
 
 static void prune(struct network *n)

@@ -45,6 +45,7 @@ struct network_opts {
         struct informer *service_cidrs;
         struct events *events;
         const char *own_node;
+        bool by_packets;                 /* the host's processes get nothing translated at the socket */
         void (*changed)(void *userdata); /* the view, the host ports or the problem have changed */
         void *userdata;
 };

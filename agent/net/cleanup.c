@@ -26,6 +26,18 @@ static int remove_routes(struct rtnl *rtnl, const struct net_state *state, struc
         return 0;
 }
 
+static int remove_neighbours(struct rtnl *rtnl, const struct net_state *state, struct err *reterr)
+{
+        for (size_t i = 0; i < state->neighbours_n; i++) {
+                const struct net_neighbour *n = &state->neighbours[i];
+                int res = host_neighbour_is_ours(n) ? host_neighbour_delete(rtnl, n, reterr) : 0;
+
+                if (res < 0)
+                        return res;
+        }
+        return 0;
+}
+
 static bool is_ours(const struct net_link *l)
 {
         return (str_eq(l->name, VXLAN_DEVICE) && str_eq(l->kind, "vxlan")) ||
@@ -105,6 +117,8 @@ int network_cleanup(const struct agent_config *config, struct err *reterr)
                 res = kernel_dump(rtnl, &state, reterr);
         if (res == 0)
                 res = remove_routes(rtnl, &state, reterr);
+        if (res == 0)
+                res = remove_neighbours(rtnl, &state, reterr);
         if (res == 0)
                 res = remove_links(rtnl, &state, reterr);
         return res < 0 ? res : remove_files(config, reterr);

@@ -17,6 +17,11 @@ static int attach_uplink(void *userdata, uint32_t ifindex, enum attach_mode *ret
         return datapath_attach_uplink(userdata, ifindex, ret_tc, ret_xdp, reterr);
 }
 
+static int attach_lo(void *userdata, uint32_t ifindex, struct err *reterr)
+{
+        return datapath_attach_lo(userdata, ifindex, reterr);
+}
+
 static void detach(void *userdata, uint32_t ifindex)
 {
         datapath_detach(userdata, ifindex);
@@ -40,6 +45,7 @@ void net_dataplane_init(struct net_dataplane *d, struct datapath *dp)
                 .attach_pod = attach_pod,
                 .attach_overlay = attach_overlay,
                 .attach_uplink = attach_uplink,
+                .attach_lo = attach_lo,
                 .detach = detach,
                 .attached = attached,
                 .prune = prune,

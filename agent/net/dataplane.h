@@ -12,6 +12,7 @@ struct net_dataplane {
         int (*attach_overlay)(void *userdata, uint32_t ifindex, struct err *reterr);
         int (*attach_uplink)(void *userdata, uint32_t ifindex, enum attach_mode *ret_tc, enum attach_mode *ret_xdp,
                              struct err *reterr);
+        int (*attach_lo)(void *userdata, uint32_t ifindex, struct err *reterr);
         void (*detach)(void *userdata, uint32_t ifindex);
         bool (*attached)(void *userdata, uint32_t ifindex);
         void (*prune)(void *userdata, bool (*keep)(void *userdata, uint32_t ifindex), void *keep_userdata);

@@ -117,6 +117,23 @@ void uplinks_choose(const struct net_inputs *in, const struct string_list *confi
                 problems_add(problems, "no NIC has a default route or this node's address; name one in devices");
 }
 
+uint32_t uplink_for_services(const struct net_inputs *in, const struct uplinks *uplinks)
+{
+        static const uint8_t none[6];
+        uint32_t any = 0;
+
+        for (uint32_t i = 0; i < uplinks->count; i++) {
+                const struct uplink *u = &uplinks->items[i];
+
+                if (memcmp(u->mac, none, sizeof(none)) == 0) /* not of Ethernet's kind */
+                        continue;
+                if (has_address(in->state, u->ifindex, &in->v4) || has_address(in->state, u->ifindex, &in->v6))
+                        return u->ifindex;
+                any = any ? any : u->ifindex;
+        }
+        return any;
+}
+
 const char *uplink_name(const struct net_state *state, const struct uplink *u)
 {
         const struct net_link *l = net_link_by_index(state, u->ifindex);

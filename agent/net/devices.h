@@ -22,6 +22,9 @@ void uplinks_choose(const struct net_inputs *in, const struct string_list *confi
 /* The name; NULL when the device is gone. */
 const char *uplink_name(const struct net_state *state, const struct uplink *u);
 
+/* The one for the host's own packets to services: with an address of the node's, else any; 0: none. */
+uint32_t uplink_for_services(const struct net_inputs *in, const struct uplinks *uplinks);
+
 /* Whether some other node is reached by IPv6 outside (or could only be). */
 bool underlay_is_v6(const struct net_inputs *in);
 /* configured (0: none), else what the NIC with the smallest MTU leaves. 0: no NIC. */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "agent/net/hostroutes.h"
 #include "base/mem.h"
@@ -13,8 +11,17 @@
 #include "datapath/address.h"
 
 #define EXACT 128
-/* Of the route that refuses the node's own pods that are not there: any other route to them comes first. */
+/* Of routes that any other one to the same destination comes before. */
 #define LAST_METRIC 0x7fffffff
+/*
+ * A next hop that is nobody: to_uplink takes every packet to a service out of its way there. Without it a host without
+ * a default route would not even begin to send. Nobody else has these addresses, on whatever network.
+ */
+static const struct addr service_gateways[] = {
+        {.b = {[10] = 0xff, 0xff, 169, 254, 152, 152}},
+        {.b = {0xfe, 0x80, [13] = 0x98, 0, 0x98}},
+};
+static const uint8_t service_gateway_mac[6] = {2, 'f', 'l', 'a', 'd', 1};
 
 void host_routes_deinit(struct host_routes *r)
 {
@@ -129,6 +136,43 @@ static void add_node(const struct net_inputs *in, const struct node_summary *n, 
         }
 }
 
+/* One that is as wide as all addresses, or has a node in it, is a mistake that would cut the host off. */
+static bool is_sane(const struct net_inputs *in, const struct net_prefix *p)
+{
+        if (p->bits <= (address_is_v4(&p->addr) ? ADDR_V4_BITS : 0))
+                return false;
+        if (address_in(&in->v4, &p->addr, p->bits) || address_in(&in->v6, &p->addr, p->bits))
+                return false;
+        for (size_t i = 0; i < in->others_n; i++)
+                for (size_t k = 0; k < in->others[i]->addresses_n; k++)
+                        if (address_in(&in->others[i]->addresses[k], &p->addr, p->bits))
+                                return false;
+        return true;
+}
+
+static void add_services(const struct net_inputs *in, struct host_routes *ret)
+{
+        const bool set = in->settings->service.count;
+        const struct net_prefix *cidrs = set ? in->settings->service.items : in->service_cidrs;
+        const size_t n = set ? in->settings->service.count : in->service_cidrs_n;
+
+        for (size_t i = 0; in->service_ifindex && i < n; i++) {
+                const struct addr src = net_own_source(in, address_is_v4(&cidrs[i].addr));
+                struct net_route *r;
+
+                if (address_is_zero(&src) || !is_sane(in, &cidrs[i]))
+                        continue;
+                r = append(ret);
+                r->dst = cidrs[i].addr;
+                r->bits = cidrs[i].bits;
+                r->ifindex = in->service_ifindex;
+                r->via = service_gateways[!address_is_v4(&r->dst)];
+                r->src = src;
+                r->mtu = in->pod_mtu; /* an endpoint is a pod, mostly */
+                r->last = true;
+        }
+}
+
 struct placed {
         struct net_route route;
         size_t place;
@@ -165,6 +209,7 @@ void host_routes_desired(const struct net_inputs *in, struct host_routes *ret, s
         add_own(in, ret);
         for (size_t i = 0; i < in->others_n; i++)
                 add_node(in, in->others[i], ret, problems);
+        add_services(in, ret);
         sort(ret);
 }
 
@@ -199,8 +244,8 @@ static bool same(const struct net_route *a, const struct net_route *b)
 {
         if (compare(a, b) != 0 || a->unreachable != b->unreachable)
                 return false;
-        return a->unreachable ||
-               (a->ifindex == b->ifindex && address_equal(&a->via, &b->via) && address_equal(&a->src, &b->src));
+        return a->unreachable || (a->ifindex == b->ifindex && a->mtu == b->mtu && address_equal(&a->via, &b->via) &&
+                                  address_equal(&a->src, &b->src));
 }
 
 bool host_routes_have(const struct host_routes *r, const struct net_route *route)
@@ -251,9 +296,51 @@ static bool has_neighbour(const struct net_state *s, const struct net_neighbour 
         return false;
 }
 
-size_t host_neighbours_missing(const struct net_inputs *in, struct net_neighbour *ret)
+static bool wants_gateway(const struct net_inputs *in, const struct addr *gateway)
+{
+        const struct addr src = net_own_source(in, address_is_v4(gateway));
+
+        return in->service_ifindex && !address_is_zero(&src);
+}
+
+static size_t gateways_missing(const struct net_inputs *in, struct net_neighbour *ret)
 {
         size_t n = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(service_gateways); i++) {
+                struct net_neighbour wanted = {.ifindex = in->service_ifindex, .addr = service_gateways[i]};
+
+                memcpy(wanted.mac, service_gateway_mac, sizeof(wanted.mac));
+                if (wants_gateway(in, &wanted.addr) && !has_neighbour(in->state, &wanted))
+                        ret[n++] = wanted;
+        }
+        return n;
+}
+
+bool host_neighbour_is_ours(const struct net_neighbour *n)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(service_gateways); i++)
+                if (address_equal(&n->addr, &service_gateways[i]))
+                        return memcmp(n->mac, service_gateway_mac, sizeof(n->mac)) == 0;
+        return false;
+}
+
+size_t host_neighbours_stale(const struct net_inputs *in, struct net_neighbour *ret)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < in->state->neighbours_n; i++) {
+                const struct net_neighbour *h = &in->state->neighbours[i];
+
+                if (host_neighbour_is_ours(h) && (h->ifindex != in->service_ifindex || !wants_gateway(in, &h->addr)))
+                        ret[n++] = *h;
+        }
+        return n;
+}
+
+size_t host_neighbours_missing(const struct net_inputs *in, struct net_neighbour *ret)
+{
+        size_t n = gateways_missing(in, ret);
 
         for (size_t i = 0; i < in->pods_n; i++) {
                 const struct pod_place *p = &in->pods[i];
@@ -286,16 +373,23 @@ static void put_route(struct rtnl_msg *m, const struct net_route *r, bool deleti
         rt->rtm_scope = deletion                                             ? RT_SCOPE_NOWHERE
                         : !v4 || r->unreachable || !address_is_zero(&r->via) ? RT_SCOPE_UNIVERSE
                                                                              : RT_SCOPE_LINK;
+        rt->rtm_flags = r->last && v4 ? RTNH_F_ONLINK : 0;
         rtnl_put_addr(m, RTA_DST, &r->dst);
-        if (r->unreachable) {
+        if (r->unreachable || r->last)
                 rtnl_put_u32(m, RTA_PRIORITY, LAST_METRIC);
+        if (r->unreachable)
                 return;
-        }
         rtnl_put_u32(m, RTA_OIF, r->ifindex);
         if (!address_is_zero(&r->via))
                 rtnl_put_addr(m, RTA_GATEWAY, &r->via);
         if (!address_is_zero(&r->src) && !deletion)
                 rtnl_put_addr(m, RTA_PREFSRC, &r->src);
+        if (r->mtu && !deletion) {
+                struct nlattr *metrics = rtnl_nest(m, RTA_METRICS);
+
+                rtnl_put_u32(m, RTAX_MTU, r->mtu);
+                rtnl_nest_end(m, metrics);
+        }
 }
 
 int host_route_apply(struct rtnl *rtnl, const struct host_route_op *op, struct err *reterr)
@@ -323,33 +417,34 @@ int host_route_apply(struct rtnl *rtnl, const struct host_route_op *op, struct e
                        : 0;
 }
 
-bool host_has_way(const struct addr *to)
+static int apply_neighbour(struct rtnl *rtnl, const struct net_neighbour *n, uint16_t type, uint16_t flags,
+                           struct err *reterr)
 {
-        const bool v4 = address_is_v4(to);
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
-        struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(9)};
-        _cleanup_close_ int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-        memcpy(&in4.sin_addr, to->b + 12, sizeof(in4.sin_addr));
-        memcpy(&in6.sin6_addr, to->b, sizeof(in6.sin6_addr));
-        if (fd < 0)
-                return false;
-        return !(v4 ? connect(fd, (struct sockaddr *)&in4, sizeof(in4))
-                    : connect(fd, (struct sockaddr *)&in6, sizeof(in6)));
-}
-
-int host_neighbour_set(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr)
-{
-        char text[ADDRESS_TEXT];
         struct rtnl_msg m;
-        struct ndmsg *nd = rtnl_msg_init(&m, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*nd));
-        int res;
+        struct ndmsg *nd = rtnl_msg_init(&m, type, flags, sizeof(*nd));
 
         nd->ndm_family = address_is_v4(&n->addr) ? AF_INET : AF_INET6;
         nd->ndm_ifindex = (int)n->ifindex;
         nd->ndm_state = NUD_PERMANENT;
         rtnl_put_addr(&m, NDA_DST, &n->addr);
         rtnl_put(&m, NDA_LLADDR, n->mac, sizeof(n->mac));
-        res = rtnl_do(rtnl, &m, reterr);
+        return rtnl_do(rtnl, &m, reterr);
+}
+
+int host_neighbour_set(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr)
+{
+        int res = apply_neighbour(rtnl, n, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, reterr);
+        char text[ADDRESS_TEXT];
+
         return res < 0 ? err_prefix(reterr, res, "cannot set neighbour %s", address_text(&n->addr, text)) : 0;
+}
+
+int host_neighbour_delete(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr)
+{
+        int res = apply_neighbour(rtnl, n, RTM_DELNEIGH, 0, reterr);
+        char text[ADDRESS_TEXT];
+
+        if (res == -ENOENT || res == -ENODEV)
+                return 0;
+        return res < 0 ? err_prefix(reterr, res, "cannot remove neighbour %s", address_text(&n->addr, text)) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes and neighbours of the host's own stack: for its processes' packets to pods. What should be there and the way
- * there: pure functions; hostroutes_apply does it.
+ * Routes and neighbours of the host's own stack: for its processes' packets to pods, and to services where those are
+ * translated on their way. What should be there and the way there: pure functions; hostroutes_apply does it.
  */
 #pragma once
 
@@ -41,12 +41,14 @@ void host_routes_diff(const struct net_state *have, const struct host_routes *wa
 void host_route_ops_deinit(struct host_route_ops *ops);
 bool host_routes_have(const struct host_routes *r, const struct net_route *route);
 
-/* Neighbours that are missing or wrong. ret holds at most 2 * pods_n; returns how many. */
+/* Neighbours that are missing or wrong. ret holds at most 2 * pods_n + 2; returns how many. */
 size_t host_neighbours_missing(const struct net_inputs *in, struct net_neighbour *ret);
+/* The next hop to services, where it is not wanted. ret holds at most state->neighbours_n; returns how many. */
+size_t host_neighbours_stale(const struct net_inputs *in, struct net_neighbour *ret);
+/* Whether it is such a next hop. */
+bool host_neighbour_is_ours(const struct net_neighbour *n);
 
 /* ---- effects */
 int host_route_apply(struct rtnl *rtnl, const struct host_route_op *op, struct err *reterr);
-/* Whether the host's stack has a route there, whatever it is: connect() of a datagram socket asks for one, and sends
- * nothing. */
-bool host_has_way(const struct addr *to);
 int host_neighbour_set(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr);
+int host_neighbour_delete(struct rtnl *rtnl, const struct net_neighbour *n, struct err *reterr);

@@ -26,6 +26,10 @@ struct net_inputs {
         const struct net_prefix *service_cidrs; /* of the API */
         size_t service_cidrs_n;
         uint32_t vxlan_ifindex; /* 0: none */
+        uint32_t pod_mtu;
+        /* The NIC that takes the host's own packets to services, where they are translated on their way; 0: at the
+         * socket, or there is none. */
+        uint32_t service_ifindex;
 };
 
 /* The node's own address of that family if a NIC has it at present, else zero. */

@@ -217,6 +217,15 @@ static bool matters(const struct rtmsg *m)
         return m->rtm_type == RTN_UNICAST ? ours || !m->rtm_dst_len : ours && m->rtm_type == RTN_UNREACHABLE;
 }
 
+static uint32_t mtu_of(const struct nlattr *metrics)
+{
+        struct nlattr *a[RTAX_MAX + 1];
+
+        if (!metrics || nla_parse_nested(a, RTAX_MAX, (struct nlattr *)metrics, NULL) < 0)
+                return 0;
+        return u32_of(a[RTAX_MTU]);
+}
+
 static void on_route(void *userdata, const struct nlmsghdr *h)
 {
         const struct rtmsg *m = NLMSG_DATA(h);
@@ -235,6 +244,7 @@ static void on_route(void *userdata, const struct nlmsghdr *h)
         r.unreachable = m->rtm_type == RTN_UNREACHABLE;
         addr_of(a[RTA_GATEWAY], m->rtm_family, &r.via);
         addr_of(a[RTA_PREFSRC], m->rtm_family, &r.src);
+        r.mtu = mtu_of(a[RTA_METRICS]);
         if (a[RTA_MULTIPATH])
                 add_next_hops(userdata, &r, a[RTA_MULTIPATH]);
         else

@@ -50,8 +50,10 @@ struct net_route {
         uint32_t bits; /* 128 bit form; a default route has 0 (IPv6) or 96 (IPv4) */
         uint32_t ifindex;
         struct addr via, src; /* zero: none */
+        uint32_t mtu;         /* 0: the device's */
         uint8_t protocol;
         bool unreachable; /* of that type: device and next hop do not count */
+        bool last;        /* any other route there comes first, and its next hop is taken on trust; not read back */
 };
 
 /* NUD_PERMANENT. */

@@ -45,6 +45,7 @@ struct network {
         struct uplinks uplinks;
         struct uplink_status uplink_status[UPLINKS_MAX];
         uint32_t vxlan_ifindex, mtu;
+        uint32_t lo_ifindex;       /* where its program is; 0: nowhere */
         uint32_t vxlan_unfiltered; /* the device whose rp_filter is known to be off */
         struct vxlan_want vxlan;
         struct node node; /* what the map has */

@@ -128,6 +128,28 @@ static void repair_uplinks(struct network *n, struct problems *problems)
         }
 }
 
+/* ---- the loopback device, where nothing is translated at the socket */
+
+static void repair_lo(struct network *n, struct problems *problems)
+{
+        const struct net_link *l = net_link_by_name(&n->state, "lo");
+        struct err err = ERR_NULL;
+        bool known;
+
+        if (!n->opts.by_packets || !l)
+                return;
+        known = n->lo_ifindex == l->ifindex;
+        if (known && n->dataplane.attached(n->dataplane.userdata, l->ifindex))
+                return;
+        n->lo_ifindex = l->ifindex;
+        if (n->dataplane.attach_lo(n->dataplane.userdata, l->ifindex, &err) < 0) {
+                n->lo_ifindex = 0;
+                problems_add(problems, "lo: %s", err.msg);
+        } else if (known) {
+                repaired(n, "programs", "lo");
+        }
+}
+
 static void write_node(struct network *n, struct problems *problems)
 {
         const uint32_t zero = 0;
@@ -158,7 +180,10 @@ void repair_devices(struct network *n, struct problems *problems)
                 remove_vxlan(n);
         else if (n->mtu)
                 repair_vxlan(n, problems);
+        repair_lo(n, problems);
         n->inputs.vxlan_ifindex = n->vxlan_ifindex;
+        n->inputs.pod_mtu = n->mtu;
+        n->inputs.service_ifindex = n->opts.by_packets ? uplink_for_services(&n->inputs, &n->uplinks) : 0;
         write_node(n, problems);
 }
 
@@ -191,6 +216,19 @@ static void repair_rp_filter(struct network *n, struct problems *problems)
         n->vxlan_unfiltered = n->vxlan_ifindex;
 }
 
+/* The stack takes answers by lo whose source is an address of its own, or 127.0.0.1, if these are set. Nobody but the
+ * host itself sends by lo. */
+static void repair_lo_sysctls(struct network *n, struct problems *problems)
+{
+        if (!n->lo_ifindex)
+                return;
+        repair_sysctl(n, sysctl_ensure_device("ipv4", "lo", "accept_local", sysctl_on, problems), n->rounds_done,
+                      "net/ipv4/conf/lo/accept_local");
+        if (n->opts.config->nodeport_loopback)
+                repair_sysctl(n, sysctl_ensure_device("ipv4", "lo", "route_localnet", sysctl_on, problems),
+                              n->rounds_done, "net/ipv4/conf/lo/route_localnet");
+}
+
 void repair_sysctls(struct network *n, struct problems *problems)
 {
         static const char *const forwarding[] = {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"};
@@ -201,8 +239,9 @@ void repair_sysctls(struct network *n, struct problems *problems)
         for (uint32_t i = 0; i < n->uplinks.count; i++)
                 sysctl_ensure_device("ipv6", n->uplink_status[i].name, "accept_ra", sysctl_accept_ra, problems);
         for (size_t i = 0; i < ARRAY_SIZE(forwarding); i++)
-                repair_sysctl(n, sysctl_ensure(forwarding[i], sysctl_forwarding, problems), known, forwarding[i]);
+                repair_sysctl(n, sysctl_ensure(forwarding[i], sysctl_on, problems), known, forwarding[i]);
         repair_rp_filter(n, problems);
+        repair_lo_sysctls(n, problems);
 }
 
 void repair_pod_sysctls(struct network *n)
@@ -243,9 +282,20 @@ static void apply_host_routes(struct network *n, const struct host_routes *want,
         }
 }
 
+static void remove_neighbours(struct network *n, struct problems *problems)
+{
+        _cleanup_free_ struct net_neighbour *stale = mem_array(struct net_neighbour, n->state.neighbours_n + 1);
+        size_t count = host_neighbours_stale(&n->inputs, stale);
+        struct err err = ERR_NULL;
+
+        for (size_t i = 0; i < count; i++)
+                if (host_neighbour_delete(n->rtnl, &stale[i], &err) < 0)
+                        problems_add(problems, "%s", err.msg);
+}
+
 static void repair_neighbours(struct network *n, struct problems *problems)
 {
-        _cleanup_free_ struct net_neighbour *missing = mem_array(struct net_neighbour, 2 * n->inputs.pods_n + 1);
+        _cleanup_free_ struct net_neighbour *missing = mem_array(struct net_neighbour, 2 * n->inputs.pods_n + 2);
         size_t count = host_neighbours_missing(&n->inputs, missing);
         char text[ADDRESS_TEXT];
         struct err err = ERR_NULL;
@@ -253,25 +303,8 @@ static void repair_neighbours(struct network *n, struct problems *problems)
         for (size_t i = 0; i < count; i++)
                 if (host_neighbour_set(n->rtnl, &missing[i], &err) < 0)
                         problems_add(problems, "%s", err.msg);
-                else
+                else if (n->rounds_done)
                         repaired(n, "neighbour", address_text(&missing[i].addr, text));
-}
-
-/* What the host's own processes send to a service would not get to the programs that translate it. Where sockets are
- * translated, no route is needed. */
-static void check_service_routes(const struct network *n, struct problems *problems)
-{
-        const struct prefix_list *set = &n->settings.service;
-        const struct net_prefix *cidrs = set->count ? set->items : n->inputs.service_cidrs;
-        size_t count = set->count ? set->count : n->inputs.service_cidrs_n;
-        char text[ADDRESS_TEXT];
-
-        for (size_t i = 0; i < count && !n->opts.config->socket_path; i++)
-                if (!host_has_way(&cidrs[i].addr))
-                        problems_add(problems,
-                                     "this host has no route to the services' %s: without socketPath its own processes "
-                                     "do not get there; add a default route",
-                                     address_cidr_text(&cidrs[i].addr, cidrs[i].bits, text));
 }
 
 void repair_routes(struct network *n, enum routemap_keep keep, struct problems *problems)
@@ -285,8 +318,9 @@ void repair_routes(struct network *n, enum routemap_keep keep, struct problems *
         apply_host_routes(n, &routes, keep, problems);
         host_routes_deinit(&n->applied);
         n->applied = routes;
+        if (keep == KEEP_NOTHING)
+                remove_neighbours(n, problems);
         repair_neighbours(n, problems);
-        check_service_routes(n, problems);
 }
 
 /* ---- host sides that nobody claims */

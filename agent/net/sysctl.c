@@ -9,7 +9,7 @@
 #include "agent/net/sysctl.h"
 #include "base/str.h"
 
-const char *sysctl_forwarding(int64_t value)
+const char *sysctl_on(int64_t value)
 {
         return value ? NULL : "1";
 }

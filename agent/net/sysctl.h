@@ -13,8 +13,8 @@
 #define SYSCTL_PATH_SIZE 96
 
 /* Decides on a value that is there: NULL when it will do, else the one to write. */
-const char *sysctl_forwarding(int64_t value);
 const char *sysctl_off(int64_t value);
+const char *sysctl_on(int64_t value);
 const char *sysctl_accept_ra(int64_t value); /* 1 stops working when forwarding is on, 2 does not */
 
 /* path as in net/ipv4/ip_forward. 0, -ENOENT, or negative errno. */

@@ -11,8 +11,9 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) 
 import cluster_ip  # noqa: E402
 import coexist  # noqa: E402
 import node_port  # noqa: E402
+import own_node  # noqa: E402
 import pods  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, pods, coexist), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
+play((cluster_ip, node_port, own_node, pods, coexist), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
      non_masquerade_cidrs=pods.UNMASQUERADED)

@@ -12,8 +12,9 @@ import cluster_ip  # noqa: E402
 import coexist  # noqa: E402
 import look  # noqa: E402
 import node_port  # noqa: E402
+import own_node_off  # noqa: E402
 import pods  # noqa: E402
 import selection  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, pods, selection, look, coexist), sys.argv[1:], non_masquerade_cidrs=pods.UNMASQUERADED)
+play((cluster_ip, node_port, own_node_off, pods, selection, look, coexist), sys.argv[1:], non_masquerade_cidrs=pods.UNMASQUERADED)

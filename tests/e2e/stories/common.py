@@ -54,7 +54,7 @@ def unanswered(answer):
 
 
 def translates_at_sockets(lab):
-    """Without that, loopback addresses do not serve NodePorts: no packet for them leaves the host's stack."""
+    """Else every packet is translated on its way."""
     return lab.settings.get("socket-path") != "false"
 
 

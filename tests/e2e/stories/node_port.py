@@ -83,9 +83,9 @@ def inside(lab, cast, made):
                 cases += [(f"{who} to {node.name}, TCP", spread(place, to, port, 16), BOTH),
                           (f"{who} to {node.name}, UDP", spread(place, to, udp, 16, proto="udp", connected=False), BOTH)]
         all_of(f"IPv{family}: pods and nodes use the NodePort of their own and of other nodes", cases)
+        tap.is_((spread(n1, LOOPBACK[family], port, 16), spread(n1, LOOPBACK[family], udp, 16, proto="udp")), (BOTH, BOTH),
+                f"IPv{family}: a node's loopback address serves NodePorts")
         if translates_at_sockets(lab):
-            tap.is_((spread(n1, LOOPBACK[family], port, 16), spread(n1, LOOPBACK[family], udp, 16, proto="udp")), (BOTH, BOTH),
-                    f"IPv{family}: a node's loopback address serves NodePorts")
             answer = n1.peer.bind("tcp", n1.ips[family], port)
             tap.ok("error" in answer, f"IPv{family}: nobody can bind a NodePort on the host", answer)
 
@@ -199,8 +199,8 @@ def hooks(lab, cast, made):
     """Each hook that is configured has its share, and the others none."""
     rows = [row for node in lab.nodes.values() for row in json.loads(node.fairctl("drops", "--all", "-o", "json"))]
     served = {row["where"] for row in rows if row["reason"] in ("translated", "forwarded") and int(row["packets"])}
-    tap.is_({hook: hook in served for hook in ("sock", "edge", "from_pod", "uplink")},
-            {"sock": translates_at_sockets(lab), "from_pod": True, "uplink": True,
+    tap.is_({hook: hook in served for hook in ("sock", "to_lo", "edge", "from_pod", "uplink")},
+            {"sock": translates_at_sockets(lab), "to_lo": not translates_at_sockets(lab), "from_pod": True, "uplink": True,
              "edge": lab.settings.get("xdp") != "false" and lab.settings.get("routing") == "native"},
             "what is configured is at work")
 

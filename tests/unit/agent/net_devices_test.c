@@ -155,6 +155,135 @@ static void neighbours_that_are_missing_or_wrong_are_found(void **state)
         world_deinit(&w);
 }
 
+/* ---- the host's own way to services, where they are translated in packets */
+
+static void services_world(struct world *w)
+{
+        static const char *const cidrs[] = {"10.96.0.0/16", "fd10:96::/112"};
+        static struct net_prefix prefixes[ARRAY_SIZE(cidrs)];
+
+        for (size_t i = 0; i < ARRAY_SIZE(cidrs); i++)
+                prefixes[i] = prefix_of(cidrs[i]);
+        world_init(w);
+        w->own.cidrs_n = 0;
+        w->in.service_cidrs = prefixes;
+        w->in.service_cidrs_n = ARRAY_SIZE(prefixes);
+        w->in.pod_mtu = 1450;
+        w->in.service_ifindex = 2;
+}
+
+static void services_have_a_route_only_where_packets_are_translated(void **state)
+{
+        struct host_routes r = HOST_ROUTES_NULL;
+        struct world w;
+
+        services_world(&w);
+        host_routes_desired(&w.in, &r, &w.problems);
+        expect(&r, "10.96.0.0/16", "dev 2 via 169.254.152.152 src 10.99.0.1");
+        expect(&r, "fd10:96::/112", "dev 2 via fe80::98:98 src fd99::1");
+        assert_int_equal(r.count, 2);
+        assert_true(r.items[0].last && r.items[1].last);
+        assert_int_equal(r.items[0].mtu, 1450);
+        w.in.v6 = (struct addr){0}; /* an IPv4 node */
+        host_routes_desired(&w.in, &r, &w.problems);
+        assert_int_equal(r.count, 1);
+        w.in.service_ifindex = 0;
+        host_routes_desired(&w.in, &r, &w.problems);
+        assert_int_equal(r.count, 0);
+        host_routes_deinit(&r);
+        world_deinit(&w);
+}
+
+static void a_service_range_that_would_cut_the_host_off_has_no_route(void **state)
+{
+        static const char *const cidrs[] = {"0.0.0.0/0",    "::/0",      "10.99.0.0/16",
+                                            "10.98.0.0/15", "fd98::/15", "10.97.0.0/16"};
+        struct net_prefix prefixes[ARRAY_SIZE(cidrs)];
+        struct host_routes r = HOST_ROUTES_NULL;
+        struct world w;
+
+        services_world(&w);
+        world_node(&w, "n2", "10.96.7.7", "");
+        for (size_t i = 0; i < ARRAY_SIZE(cidrs); i++)
+                prefixes[i] = prefix_of(cidrs[i]);
+        w.settings.service = (struct prefix_list){prefixes, ARRAY_SIZE(cidrs)};
+        host_routes_desired(&w.in, &r, &w.problems);
+        assert_int_equal(r.count, 1);
+        expect(&r, "10.97.0.0/16", "dev 2 via 169.254.152.152 src 10.99.0.1");
+        w.settings.service.count = 0; /* those of the API: the other node is in one of them */
+        host_routes_desired(&w.in, &r, &w.problems);
+        assert_int_equal(r.count, 1);
+        expect(&r, "fd10:96::/112", "dev 2 via fe80::98:98 src fd99::1");
+        host_routes_deinit(&r);
+        world_deinit(&w);
+}
+
+static void a_route_to_services_of_another_mtu_is_replaced(void **state)
+{
+        struct host_route_ops ops = HOST_ROUTE_OPS_NULL;
+        struct host_routes want = HOST_ROUTES_NULL;
+        struct world w;
+
+        services_world(&w);
+        host_routes_desired(&w.in, &want, NULL);
+        for (size_t i = 0; i < want.count; i++)
+                *net_state_add_route(&w.state) = want.items[i];
+        host_routes_diff(&w.state, &want, &ops);
+        assert_int_equal(ops.count, 0);
+        w.in.pod_mtu = 1400;
+        host_routes_desired(&w.in, &want, NULL);
+        host_routes_diff(&w.state, &want, &ops);
+        assert_int_equal(ops.count, 2);
+        assert_int_equal(ops_of(&ops, HOST_ROUTE_REPLACE, "10.96.0.0/16"), 1);
+        host_route_ops_deinit(&ops);
+        host_routes_deinit(&want);
+        world_deinit(&w);
+}
+
+static void the_next_hop_to_services_comes_and_goes(void **state)
+{
+        struct net_neighbour found[8];
+        struct world w;
+
+        services_world(&w);
+        assert_int_equal(host_neighbours_stale(&w.in, found), 0);
+        assert_int_equal(host_neighbours_missing(&w.in, found), 2);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(found[i].ifindex, 2);
+                assert_true(host_neighbour_is_ours(&found[i]));
+                *net_state_add_neighbour(&w.state) = found[i];
+        }
+        *net_state_add_neighbour(&w.state) = (struct net_neighbour){.ifindex = 2, .addr = addr_of("10.99.0.254")};
+        *net_state_add_neighbour(&w.state) = (struct net_neighbour){.ifindex = 2, .addr = addr_of("169.254.152.152")};
+        assert_int_equal(host_neighbours_missing(&w.in, found), 0);
+        assert_int_equal(host_neighbours_stale(&w.in, found), 0);
+        w.in.service_ifindex = 3; /* another NIC */
+        assert_int_equal(host_neighbours_missing(&w.in, found), 2);
+        assert_int_equal(host_neighbours_stale(&w.in, found), 2);
+        w.in.service_ifindex = 0;
+        assert_int_equal(host_neighbours_missing(&w.in, found), 0);
+        assert_int_equal(host_neighbours_stale(&w.in, found), 2);
+        assert_true(address_equal(&found[0].addr, &w.state.neighbours[0].addr));
+        world_deinit(&w);
+}
+
+static void services_are_reached_by_the_nic_that_has_the_nodes_address(void **state)
+{
+        struct uplinks u = {.count = 3};
+        struct world w;
+
+        services_world(&w);
+        u.items[0].ifindex = 2;
+        u.items[1] = (struct uplink){.ifindex = 7, .mac = {2}};
+        u.items[2] = (struct uplink){.ifindex = 8, .mac = {2}};
+        assert_int_equal(uplink_for_services(&w.in, &u), 7); /* the first has no MAC */
+        u.items[0].mac[0] = 2;
+        assert_int_equal(uplink_for_services(&w.in, &u), 2);
+        u.count = 0;
+        assert_int_equal(uplink_for_services(&w.in, &u), 0);
+        world_deinit(&w);
+}
+
 /* ---- NICs */
 
 static void choose(struct world *w, const char *pattern, struct uplinks *ret)
@@ -340,8 +469,8 @@ static void only_names_of_our_form_are_host_sides(void **state)
 
 static void sysctls_are_changed_only_where_they_are_wrong(void **state)
 {
-        assert_null(sysctl_forwarding(1));
-        assert_string_equal(sysctl_forwarding(0), "1");
+        assert_null(sysctl_on(1));
+        assert_string_equal(sysctl_on(0), "1");
         assert_null(sysctl_off(0));
         assert_string_equal(sysctl_off(1), "0");
         assert_string_equal(sysctl_off(2), "0");
@@ -358,6 +487,11 @@ int main(void)
                 cmocka_unit_test(native_routing_needs_neighbours),
                 cmocka_unit_test(only_our_own_routes_are_changed),
                 cmocka_unit_test(neighbours_that_are_missing_or_wrong_are_found),
+                cmocka_unit_test(services_have_a_route_only_where_packets_are_translated),
+                cmocka_unit_test(a_service_range_that_would_cut_the_host_off_has_no_route),
+                cmocka_unit_test(a_route_to_services_of_another_mtu_is_replaced),
+                cmocka_unit_test(the_next_hop_to_services_comes_and_goes),
+                cmocka_unit_test(services_are_reached_by_the_nic_that_has_the_nodes_address),
                 cmocka_unit_test(nics_with_a_default_route_or_an_own_address_are_uplinks),
                 cmocka_unit_test(configured_nics_are_the_only_ones),
                 cmocka_unit_test(too_many_nics_are_said),
