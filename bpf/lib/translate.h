@@ -274,6 +274,46 @@ __noinline int translate_masquerade(struct packet *p, const struct addr *own)
 }
 
 /*
+ * A pod's packet straight to an endpoint, whose port may be that of a connection to a service there: then the
+ * endpoint's answers to both would look the same, and all come from the service. One that is over goes; beside one that
+ * is not, the direct connection gets another source port. Only at the pod itself, where no packet has been translated
+ * before. A direct connection that was there first has no state, and is not found.
+ */
+__noinline int translate_beside(struct packet *p)
+{
+        struct flow_work *w = map_single(&flow_scratch);
+        __u32 now = clock_now();
+        union flow_word word;
+        enum reason r;
+
+        if (!p || !w)
+                return REASON_INTERNAL;
+        tuple_reverse(&p->tuple, &w->reply);
+        if (!flow_find(&w->reply, tuple_hash(&w->reply), now, &w->hit))
+                return REASON_OK;
+        word.all = w->hit.word;
+        if (!(word.flags & FLOW_REPLY))
+                return REASON_OK;
+        if (flow_is_closing(word.state)) {
+                flow_remove(w->hit.index, w->hit.peer, word.epoch);
+                return REASON_OK;
+        }
+        w->fresh = (struct flow_new){.key = p->tuple, .to = p->tuple, .flags = FLOW_SNAT, .sources = FLOW_PORT_KEEP};
+        r = translate_insert(p, w, now);
+        if (r != REASON_OK && r != REASON_TRANSLATED)
+                return r;
+        translate_account_at(p, &w->hit, now);
+        return REASON_TRANSLATED;
+}
+
+static __always_inline bool translate_begins(const struct packet *p)
+{
+        if (p->tuple.proto == IPPROTO_TCP)
+                return (p->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN && !(p->flags & PACKET_LATER);
+        return p->tuple.proto == IPPROTO_UDP;
+}
+
+/*
  * REASON_OK: as it is (p->to is p->tuple). REASON_TRANSLATED: p->to is something else. Else the packet goes no further.
  * outside: the client of a new flow would be outside of the cluster.
  */
@@ -284,6 +324,7 @@ static __always_inline enum reason translate(struct packet *p, bool outside)
         struct flow_work *w = map_single(&flow_scratch);
         struct flow_hit *hit;
         struct flow *f;
+        enum reason r;
 
         if (!w)
                 return REASON_INTERNAL;
@@ -303,7 +344,10 @@ static __always_inline enum reason translate(struct packet *p, bool outside)
                 flow_remove(hit->index, hit->peer, ((union flow_word){.all = hit->word}).epoch);
                 FLOW_COUNT(stale);
         }
-        if (!service_filter(&p->tuple.dst, p->tuple.dport, p->tuple.proto))
-                return REASON_OK;
-        return translate_new(p, outside);
+        if (service_filter(&p->tuple.dst, p->tuple.dport, p->tuple.proto)) {
+                r = translate_new(p, outside);
+                if (r != REASON_OK)
+                        return r;
+        }
+        return p->hook == HOOK_FROM_POD && translate_begins(p) ? translate_beside(p) : REASON_OK;
 }

@@ -31,6 +31,12 @@ static const struct flow_row two_vips[] = {
         FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, VIP2, 80, POD_A, LAB_SNAT_PORT, POD_B, 8080, FLOW_DNAT),
         NO_MORE,
 };
+static const struct flow_row beside_vip[] = {
+        A_WEB_ON(POD_B, 8080),
+        FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, POD_B, 8080, POD_A, LAB_SNAT_PORT, POD_B, 8080, FLOW_SNAT),
+        NO_MORE,
+};
+static const struct flow_row none_left[] = {NO_MORE};
 
 #define HOST_WEB_ON(who_) FLOW_PAIR(IPPROTO_TCP, NODE, 1000, VIP, 80, NODE, 1000, who_, 8080, FLOW_DNAT)
 static const struct flow_row host_b[] = {HOST_WEB_ON(POD_B), NO_MORE};
@@ -282,6 +288,46 @@ static const struct story stories[] = {
                           .in = { TCP(POD_B, 8080, POD_A, LAB_SNAT_PORT, TH_SYNACK_), FROM_B },
                           .out = { TCP(VIP2, 80, POD_A, 1000, TH_SYNACK_), INTO_A },
                           SENT_ON, .flows = two_vips },
+                },
+        },
+        {
+                "a_direct_connection_beside_one_to_a_service_with_the_same_port_gets_another_one",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, LAB_SNAT_PORT, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = beside_vip },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { TCP(POD_B, 8080, POD_A, LAB_SNAT_PORT, TH_SYNACK_), FROM_B },
+                          .out = { TCP(POD_B, 8080, POD_A, 1000, TH_SYNACK_), INTO_A },
+                          SENT_ON, .flows = beside_vip },
+                        { HOOK_FROM_POD, .pod_b = 1,
+                          .in = { TCP(POD_B, 8080, POD_A, 1000, TH_SYNACK_), FROM_B },
+                          .out = { TCP(VIP, 80, POD_A, 1000, TH_SYNACK_), INTO_A },
+                          SENT_ON, .flows = beside_vip },
+                },
+        },
+        {
+                "a_direct_connection_takes_the_port_of_one_to_a_service_that_is_over",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = {
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, VIP, 80, TH_RST_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_RST_), INTO_B },
+                          SENT_ON, .flows = web_b },
+                        { HOOK_FROM_POD,
+                          .in = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_B, 8080, TH_SYN_), INTO_B },
+                          SENT_ON, .flows = none_left },
                 },
         },
         {
