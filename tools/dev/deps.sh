@@ -44,7 +44,6 @@ test  python3-kubernetes       -
 test  python3-yaml             -
 test  kubernetes-client        kubectl
 test  containernetworking-plugins -
-test  iptables                 iptables
 test  containerd               containerd
 test  runc                     runc
 test  busybox-static           -
