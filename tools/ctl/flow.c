@@ -203,15 +203,7 @@ int ctl_flow(int argc, char **argv)
         };
         int r;
 
-        if (argc < 2 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "--help") != 0)) {
-                fputs("fairctl flow: use `fairctl flow list`; see fairctl flow list --help\n", stderr);
-                return 2;
-        }
-        if (strcmp(argv[1], "list") == 0) {
-                argc--;
-                argv++;
-        }
-        r = view_open(&v, argc, argv, flags, help);
+        r = view_open_list(&v, argc, argv, flags, help);
         if (r)
                 return view_exit(r);
         r = 2;

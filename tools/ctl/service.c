@@ -129,15 +129,7 @@ int ctl_service(int argc, char **argv)
         const struct view_flag flags[] = {{"--service", &l.filter, NULL}, {NULL, NULL, NULL}};
         int r;
 
-        if (argc < 2 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "--help") != 0)) {
-                fputs("fairctl service: use `fairctl service list`; see fairctl service list --help\n", stderr);
-                return 2;
-        }
-        if (strcmp(argv[1], "list") == 0) {
-                argc--;
-                argv++;
-        }
-        r = view_open(&v, argc, argv, flags, help);
+        r = view_open_list(&v, argc, argv, flags, help);
         if (r)
                 return view_exit(r);
         table_init(&l.table, columns, ARRAY_SIZE(columns));

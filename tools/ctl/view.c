@@ -106,6 +106,18 @@ int view_open(struct view *v, int argc, char **argv, const struct view_flag *fla
         return r ? EXIT_WITH(1) : 0;
 }
 
+int view_open_list(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help)
+{
+        bool list = argc > 1 && strcmp(argv[1], "list") == 0;
+
+        if (!list && (argc < 2 || strcmp(argv[1], "--help") != 0)) {
+                fprintf(stderr, "fairctl %s: use `fairctl %s`; see fairctl %s --help\n", argv[0], v->command,
+                        v->command);
+                return EXIT_WITH(2);
+        }
+        return view_open(v, argc - list, argv + list, flags, help);
+}
+
 void view_close(struct view *v)
 {
         maps_deinit(&v->maps);

@@ -37,6 +37,8 @@ struct view {
  * 0, or the exit status + 1 that is to be returned at once (use view_exit): after --help, wrong usage (2), no maps (1).
  */
 int view_open(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help);
+/* The same for a command whose only verb is `list`: `fairctl NAME list [flags]`. */
+int view_open_list(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help);
 void view_close(struct view *v);
 
 static inline int view_exit(int r)
