@@ -216,8 +216,12 @@ def address(lab, cast, made):
     n1.ips = {4: "198.18.18.31", 6: "fd10:18::31"}
     patch = {"status": node_object("n1", 1, n1.ips)["status"]}
     lab.kubectl(["patch", "node", "n1", "--subresource=status", "--type=merge", "-p", json.dumps(patch)])
-    # The watch was from the old address: that nobody answers there any more takes half a minute to find out.
-    tap.ok(until(lambda: not problems(n1) and not answers(lab, cast, made), 60), "the new address is learnt", problems(n1))
+    # The watch was from the old address: that nobody answers there any more takes half a minute to find out. Until then
+    # all goes on as before.
+    def learnt():
+        seen = [cast.a.peer.tcp(CLIENT[f], 8080).get("client", [0])[0] for f in FAMILIES]
+        return seen == [n1.ips[f] for f in FAMILIES] and not problems(n1) and not answers(lab, cast, made)
+    tap.ok(until(learnt, 60), "the new address is learnt", problems(n1))
     all_works(lab, cast, made, "everything works under it")
     for f in FAMILIES:
         out, in_ = cast.a.peer.tcp(CLIENT[f], 8080), cast.c.peer.tcp(n1.ips[f], made["web"].node_port(80))
