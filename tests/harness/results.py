@@ -105,3 +105,20 @@ def from_tap(text, code):
 def from_exit(name, code):
     """A step that is one test by itself: a build, a check, a fuzz run."""
     return Outcome(passed=1) if code == 0 else Outcome(failed=[f"{name}: {describe_exit(code)}"])
+
+
+def excerpt(text, most):
+    """What tells people why it failed, in at most so many lines: of TAP each failed test and what is said about it, and the end
+    if it has no plan; of anything else the end."""
+    lines, told, in_failure, planned = text.rstrip().splitlines(), [], False, False
+    for line in lines:
+        match, plan = TAP_LINE.match(line), TAP_PLAN.match(line)
+        planned = planned or bool(plan)
+        if match or plan:
+            in_failure = bool(match and match.group(1))
+        if in_failure or line.startswith("Bail out!"):
+            told.append(line)
+    if not told:
+        return lines[-most:]
+    end = [] if planned else ["..."] + lines[-(most // 3):]
+    return told[:most - len(end)] + end

@@ -86,6 +86,12 @@ def main():
         tap.is_(counts(results.from_tap(text, code)), want, f"tap: {name}")
     tap.is_(results.from_tap("ok 1 - a # SKIP no kubectl\n1..1\n", 0).skipped, [("a", "no kubectl")], "tap: skip reason")
 
+    broken = "ok 1 - a\nnot ok 2 - b\n# got: 1\nok 3 - c\n# c took 1 s\n1..3\n"
+    tap.is_(results.excerpt(broken, 9), ["not ok 2 - b", "# got: 1"], "of TAP what failed is shown, and why")
+    tap.is_(results.excerpt("not ok 1 - a\nok 2 - b\nTraceback\nError: x\n", 6),
+            ["not ok 1 - a", "...", "Traceback", "Error: x"], "and how it ended half-way")
+    tap.is_(results.excerpt("1\n2\n3\n", 2), ["2", "3"], "of all else the end is shown")
+
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
     tap.is_(run("exit 3"), (3, None), "the exit code is reported")
     tap.is_(run("kill -SEGV $$"), (-11, None), "death by a signal is reported")
