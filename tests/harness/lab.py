@@ -34,6 +34,7 @@ from lab_objects import Service, endpoint_slices, node_object, service_object
 from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2, end_cgroup
 
 NODES = ("n1", "n2", "n3")
+PATIENCE_S = 20  # of a machine that has much else to do: only what fails takes so long
 API, ROUTER = "198.18.18.2", "198.18.18.254"
 SERVICES = {4: "10.96.0.0/16", 6: "fd10:96::/112"}
 CLIENT = {4: "198.51.100.10", 6: "fd10:c::10"}
@@ -56,8 +57,8 @@ def requirements(*programs):
 
 
 def until(condition, seconds=5.0):
-    """The condition's first true value, or its last one."""
-    end = time.monotonic() + seconds
+    """The condition's first true value, or its last one, when neither it came in so many seconds nor in PATIENCE_S more."""
+    end = time.monotonic() + seconds + PATIENCE_S
     while True:
         value = condition()
         if value or time.monotonic() > end:
@@ -176,7 +177,7 @@ class Node(Place):
     def kill_agent(self, number=signal.SIGKILL):
         """Returns its exit code."""
         self.agent.send_signal(number)
-        return self.agent.wait(10)
+        return self.agent.wait(10 + PATIENCE_S)
 
     def cleanup_agent(self):
         """`fairlead-agent cleanup`."""

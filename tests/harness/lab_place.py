@@ -73,7 +73,7 @@ def alive(pid):
         return False
 
 
-def end_cgroup(path, patience_s=5):
+def end_cgroup(path, patience_s=40):
     """Kills what runs there and below, and removes it."""
     end = time.monotonic() + patience_s
     while os.path.isdir(path):

@@ -192,13 +192,13 @@ def works(lab, cast, made, family):
 
 
 def repair(lab, cast, made):
-    """Somebody else deletes what is the agent's: it is back within a second."""
+    """Somebody else deletes what is the agent's: it comes back (within a second, on a machine that has nothing else to do)."""
     n1 = lab.nodes["n1"]
     before = state_of(n1)
     for what, command in damages(lab, cast):
         n1.run(command)
         back = until(lambda: state_of(n1) == before, 1.0)
-        tap.ok(back, f"{what} is back within a second", difference(before, state_of(n1)))
+        tap.ok(back, f"{what} comes back", difference(before, state_of(n1)))
     for path in detachable(n1):
         lab_kernel.detach(n1.inside(path))
         back = until(lambda: state_of(n1) == before, 1.5)

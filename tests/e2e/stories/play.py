@@ -32,7 +32,7 @@ def play(themes, only=(), **settings):
     requirements()
     with Lab(**settings) as lab:
         cast, made = prepare(lab, themes)
-        tap.ok(time.monotonic() - lab.started < 15, "the lab is up", time.monotonic() - lab.started)
+        tap.ok(time.monotonic() - lab.started < 60, "the lab is up", time.monotonic() - lab.started)
         tell_all(lab, [tell for theme in themes for tell in theme.STORIES], only, cast, made)
         lab.check_no_packet_filter()
         tell_all(lab, [tell for theme in themes for tell in getattr(theme, "LAST", ())], only, cast, made)
