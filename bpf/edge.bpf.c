@@ -82,7 +82,7 @@ static __always_inline enum reason edge_stages(struct xdp_md *ctx, struct hook_w
 SEC("xdp.frags")
 int edge(struct xdp_md *ctx)
 {
-        struct hook_work *w = hook_enter(HOOK_EDGE);
+        struct hook_work *w = hook_enter(ctx, HOOK_EDGE);
 
         if (knobs.flags & KNOB_TUNNEL)
                 return XDP_PASS;

@@ -39,7 +39,7 @@ static __always_inline enum reason to_lo_stages(struct __sk_buff *skb, struct ho
 SEC("tc")
 int to_lo(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_TO_LO);
+        struct hook_work *w = hook_enter(skb, HOOK_TO_LO);
 
         return w ? hook_exit(skb, &w->packet, HOOK_TO_LO, to_lo_stages(skb, w)) : CTX_DROP;
 }

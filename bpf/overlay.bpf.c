@@ -23,7 +23,7 @@ static __always_inline enum reason from_overlay_stages(struct __sk_buff *skb, st
 SEC("tc")
 int from_overlay(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_OVERLAY);
+        struct hook_work *w = hook_enter(skb, HOOK_OVERLAY);
 
         return w ? hook_exit(skb, &w->packet, HOOK_OVERLAY, from_overlay_stages(skb, w)) : CTX_DROP;
 }
@@ -58,7 +58,7 @@ static __always_inline enum reason to_overlay_stages(struct __sk_buff *skb, stru
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_TO_OVERLAY);
+        struct hook_work *w = hook_enter(skb, HOOK_TO_OVERLAY);
 
         if (skb->mark & knobs.mark)
                 return CTX_PASS;

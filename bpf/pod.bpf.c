@@ -57,7 +57,7 @@ static __always_inline enum reason from_pod_stages(struct __sk_buff *skb, struct
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_FROM_POD);
+        struct hook_work *w = hook_enter(skb, HOOK_FROM_POD);
 
         return w ? hook_exit(skb, &w->packet, HOOK_FROM_POD, from_pod_stages(skb, w)) : CTX_DROP;
 }
@@ -85,7 +85,7 @@ static __always_inline enum reason to_pod_stages(struct __sk_buff *skb, struct h
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_TO_POD);
+        struct hook_work *w = hook_enter(skb, HOOK_TO_POD);
 
         return w ? hook_exit(skb, &w->packet, HOOK_TO_POD, to_pod_stages(skb, w)) : CTX_DROP;
 }

@@ -40,7 +40,7 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
 SEC("tc")
 int from_uplink(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_UPLINK);
+        struct hook_work *w = hook_enter(skb, HOOK_UPLINK);
 
         return w ? hook_exit(skb, &w->packet, HOOK_UPLINK, from_uplink_stages(skb, w)) : CTX_DROP;
 }
@@ -72,7 +72,7 @@ static __always_inline enum reason to_uplink_stages(struct __sk_buff *skb, struc
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(HOOK_TO_UPLINK);
+        struct hook_work *w = hook_enter(skb, HOOK_TO_UPLINK);
 
         if (skb->mark & knobs.mark)
                 return CTX_PASS;

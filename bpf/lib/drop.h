@@ -7,6 +7,7 @@
 #pragma once
 
 #include "clock.h"
+#include "monitor_tell.h"
 #include "parse.h"
 #ifndef HOOK_XDP
 #include "reject.h"
@@ -108,6 +109,8 @@ static __always_inline int drop_finish(struct hook_ctx *ctx, struct packet *p, e
 static __always_inline int hook_exit(struct hook_ctx *ctx, struct packet *p, enum hook hook, enum reason reason)
 {
         drop_count(reason, hook, p->length);
+        if (p->watch)
+                monitor_tell(ctx, reason);
         if (reason == REASON_OK || reason == REASON_TRANSLATED)
                 return CTX_PASS;
         if (reason == REASON_FORWARDED)

@@ -17,6 +17,7 @@
 
 #include "bpf/abi/config.h"
 #include "bpf/abi/maps.h"
+#include "bpf/abi/monitor.h"
 
 const volatile struct knobs knobs;
 
@@ -49,6 +50,8 @@ PINNED_MAP(service_names, BPF_MAP_TYPE_ARRAY, __u32, struct service_name, SERVIC
 PINNED_MAP(service_stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct service_stats, SERVICE_IDS, 0);
 PINNED_MAP(counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, REASON_COUNT *HOOK_COUNT, 0);
 PINNED_MAP(flow_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct flow_counters, 1, 0);
+PINNED_MAP(monitors, BPF_MAP_TYPE_ARRAY, __u32, struct monitors, 1, BPF_F_MMAPABLE);
+PINNED_MAP(monitor_events, BPF_MAP_TYPE_PERF_EVENT_ARRAY, __u32, __u32, MONITORS_MAX *MONITOR_CPUS, 0);
 
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -80,6 +80,7 @@ struct packet {
         __u8 tos;
         __u16 hook;         /* enum hook */
         __be32 fragment_id; /* of fragments */
+        __u32 watch;        /* somebody watches packets: monitor_tell.h */
 
         struct tuple to __attribute__((aligned(8)));
         int verdict;   /* of REASON_FORWARDED and REASON_REFUSED */

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "monitor_begin.h"
 #include "nat.h"
 #include "police.h"
 #include "translate.h"
@@ -57,7 +58,7 @@ struct {
         __uint(max_entries, 1);
 } hook_scratch SEC(".maps");
 
-static __always_inline struct hook_work *hook_enter(enum hook hook)
+static __always_inline struct hook_work *hook_enter(struct hook_ctx *ctx, enum hook hook)
 {
         struct hook_work *w = map_single(&hook_scratch);
 
@@ -65,6 +66,7 @@ static __always_inline struct hook_work *hook_enter(enum hook hook)
                 return NULL;
         __builtin_memset(&w->packet, 0, sizeof(w->packet));
         w->packet.hook = hook;
+        w->packet.watch = monitor_is_on() && monitor_begin(ctx);
         return w;
 }
 

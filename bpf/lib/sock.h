@@ -17,6 +17,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "maps.h"
+#include "monitor_sock.h"
 #include "service.h"
 
 /* Errno numbers of the kernel's; its headers for BPF have none. */
@@ -32,17 +33,16 @@ enum sock_verdict {
         SOCK_PROCEED = 1,
 };
 
-/* The caller's address, either way. */
-struct sock_dest {
-        struct addr addr;
-        __be16 port;
-        __u8 proto;
-        __u8 pad;
-};
+/* A load each time: the verifier takes no pointer into the context that the compiler keeps. */
+static __always_inline struct bpf_sock *sock_of(struct bpf_sock_addr *ctx)
+{
+        return READ_ONCE(ctx->sk);
+}
 
+/* The caller's address. */
 static __always_inline struct sock_dest sock_read(const struct bpf_sock_addr *ctx, bool v6)
 {
-        struct sock_dest d = {.port = (__be16)ctx->user_port, .proto = (__u8)ctx->protocol};
+        struct sock_dest d = {.port = (__be16)ctx->user_port, .proto = (__u8)ctx->protocol, .v6 = v6};
 
         if (ctx->protocol == IPPROTO_MPTCP)
                 d.proto = IPPROTO_TCP;
@@ -148,8 +148,10 @@ static __always_inline enum reason sock_choose(struct bpf_sock_addr *ctx, const 
                 const struct route *route = route_find(&d->addr);
 
                 if (route && route->type == ROUTE_SERVICE)
-                        return REASON_UNKNOWN_PORT;
+                        r = REASON_UNKNOWN_PORT;
         }
+        if (monitor_is_on())
+                monitor_sock(ctx, d, ret, r);
         return r;
 }
 
@@ -174,7 +176,7 @@ static __always_inline bool sock_proto(const struct sock_dest *d)
  */
 static __always_inline bool sock_is_for_packets(struct bpf_sock_addr *ctx, const struct sock_dest *d)
 {
-        struct bpf_sock *sk = ctx->sk;
+        struct bpf_sock *sk = sock_of(ctx);
 
         return d->proto == IPPROTO_TCP && sk && sk->src_port && knobs.host_netns &&
                bpf_get_netns_cookie(ctx) != knobs.host_netns;
@@ -187,11 +189,11 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, bool v6)
         struct service_choice choice = {};
         enum reason r;
 
-        if (!sock_proto(&d) || !ctx->sk)
+        if (!sock_proto(&d) || !sock_of(ctx))
                 return SOCK_PROCEED;
         r = sock_is_for_packets(ctx, &d) ? REASON_OK : sock_choose(ctx, &d, &choice);
         if (r == REASON_OK) /* it may have been a service's before */
-                bpf_sk_storage_delete(&sock_connected, ctx->sk);
+                bpf_sk_storage_delete(&sock_connected, sock_of(ctx));
         if (r != REASON_TRANSLATED)
                 return sock_exit(r);
         fresh.addr = d.addr;
@@ -201,7 +203,7 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, bool v6)
         fresh.backend = choice.backend;
         fresh.generation = choice.generation;
         /* Without memory for it the connection works as well, and only getpeername tells the backend. */
-        peer = bpf_sk_storage_get(&sock_connected, ctx->sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+        peer = bpf_sk_storage_get(&sock_connected, sock_of(ctx), &fresh, BPF_SK_STORAGE_GET_F_CREATE);
         if (peer)
                 *peer = fresh;
         sock_count_connection(choice.service);
@@ -317,12 +319,12 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, bool v6)
         enum reason r;
         __u64 cookie;
 
-        if (!sock_proto(&d) || !ctx->sk)
+        if (!sock_proto(&d) || !sock_of(ctx))
                 return SOCK_PROCEED;
-        peer = bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, 0);
+        peer = bpf_sk_storage_get(&sock_connected, sock_of(ctx), NULL, 0);
         /* A connected socket hears its own backend only. */
         if (peer && peer->flags & SOCK_PEER_CONNECTED && sock_same(&d, &peer->addr, peer->port) &&
-            sock_connected_to(ctx->sk, v6, &to)) {
+            sock_connected_to(sock_of(ctx), v6, &to)) {
                 sock_write(ctx, v6, &to.addr, to.port);
                 return sock_exit(REASON_TRANSLATED);
         }
@@ -334,7 +336,7 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, bool v6)
         }
         sock_expect(cookie, &d, &backend);
         if (!peer) /* tells that there is something to look up */
-                bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+                bpf_sk_storage_get(&sock_connected, sock_of(ctx), NULL, BPF_SK_STORAGE_GET_F_CREATE);
         sock_write(ctx, v6, &backend.addr, backend.port);
         return sock_exit(REASON_TRANSLATED);
 }
@@ -345,13 +347,13 @@ static __always_inline int sock_recvmsg(struct bpf_sock_addr *ctx, bool v6)
         struct sock_reply_key key;
         struct sock_dest d, to;
 
-        if (!ctx->sk)
+        if (!sock_of(ctx))
                 return SOCK_PROCEED;
-        peer = bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, 0);
+        peer = bpf_sk_storage_get(&sock_connected, sock_of(ctx), NULL, 0);
         if (!peer)
                 return SOCK_PROCEED;
         d = sock_read(ctx, v6);
-        if (!(peer->flags & SOCK_PEER_CONNECTED && sock_connected_to(ctx->sk, v6, &to) &&
+        if (!(peer->flags & SOCK_PEER_CONNECTED && sock_connected_to(sock_of(ctx), v6, &to) &&
               sock_same(&to, &d.addr, d.port))) {
                 key = sock_key(bpf_get_socket_cookie(ctx), &d.addr, d.port);
                 peer = bpf_map_lookup_elem(&sock_replies, &key);
@@ -365,8 +367,8 @@ static __always_inline int sock_getpeername(struct bpf_sock_addr *ctx, bool v6)
 {
         const struct sock_peer *peer = NULL;
 
-        if (ctx->sk)
-                peer = bpf_sk_storage_get(&sock_connected, ctx->sk, NULL, 0);
+        if (sock_of(ctx))
+                peer = bpf_sk_storage_get(&sock_connected, sock_of(ctx), NULL, 0);
         if (peer && peer->flags & SOCK_PEER_CONNECTED)
                 sock_write(ctx, v6, &peer->addr, peer->port);
         return SOCK_PROCEED;

@@ -49,7 +49,7 @@ static void pin_path(const struct adopter *ad, enum map_id id, bool beside, char
 
 static bool is_iterable(uint32_t type)
 {
-        return type != BPF_MAP_TYPE_SK_STORAGE && type != BPF_MAP_TYPE_RINGBUF;
+        return type != BPF_MAP_TYPE_SK_STORAGE && type != BPF_MAP_TYPE_RINGBUF && type != BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 
 /* A map that cannot be the one to use, but whose entries may be worth something. */
@@ -166,7 +166,8 @@ static int plan_version(void *userdata, const char *folder, uint32_t version)
         if (version == ad->version)
                 return 0;
         for (int id = 0; id < MAP_COUNT; id++) {
-                if (!map_layout(id)->info.key_size || id == MAP_SOCK_CONNECTED)
+                if (!map_layout(id)->info.key_size || id == MAP_SOCK_CONNECTED || id == MAP_MONITORS ||
+                    id == MAP_MONITOR_EVENTS)
                         continue;
                 snprintf(path, sizeof(path), "%.400s/maps/%s", folder, map_name(id));
                 add_source(ad, id, path, version);

@@ -34,7 +34,9 @@ struct map;
         X(SERVICE_STATS, service_stats)                                                                                \
         X(COUNTERS, counters)                                                                                          \
         X(FLOW_COUNTERS, flow_counters)                                                                                \
-        X(EVENTS, events)
+        X(EVENTS, events)                                                                                              \
+        X(MONITORS, monitors)                                                                                          \
+        X(MONITOR_EVENTS, monitor_events)
 
 enum map_id {
 #define X(id, name) MAP_##id,

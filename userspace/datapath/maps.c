@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "bpf/abi/maps.h"
+#include "bpf/abi/monitor.h"
 #include "datapath/map_ops.h"
 
 #define FAKE_FLOW_SETS 64
@@ -41,6 +42,8 @@ static const struct map_layout layouts[MAP_COUNT] = {
         PER_CPU_ARRAY(SERVICE_STATS, service_stats, struct service_stats, SERVICE_IDS),
         PER_CPU_ARRAY(COUNTERS, counters, struct counter, REASON_COUNT *HOOK_COUNT),
         PER_CPU_ARRAY(FLOW_COUNTERS, flow_counters, struct flow_counters, 1),
+        ARRAY(MONITORS, monitors, struct monitors, 1),
+        HASH(MONITOR_EVENTS, monitor_events, uint32_t, uint32_t, MONITORS_MAX *MONITOR_CPUS),
         [MAP_EVENTS] = {.info = {.name = "events", .max_entries = EVENTS_BYTES}},
 };
 
@@ -101,7 +104,10 @@ int maps_open_pinned(struct maps *maps, const char *pin_root, bool read_only, st
                 snprintf(path, sizeof(path), "%s/v%d/maps/%s", pin_root, MAPS_VERSION, want->name);
                 /* Whoever reads events moves their ring's tail, and a descriptor that cannot write cannot be mapped as
                  * shared. */
-                r = open_one(path, read_only && id != MAP_EVENTS && id != MAP_FLOWS, &all.m[id]);
+                r = open_one(path,
+                             read_only && id != MAP_EVENTS && id != MAP_FLOWS && id != MAP_MONITORS &&
+                                     id != MAP_MONITOR_EVENTS,
+                             &all.m[id]);
                 if (r == -ENOENT)
                         err_set(reterr, r, "%s is not there: no fairlead-agent of this release has run on this host",
                                 path);
