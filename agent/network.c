@@ -476,6 +476,28 @@ size_t network_uplinks(const struct network *n, const struct uplink_status **ret
         return n->uplinks.count;
 }
 
+struct node_visit {
+        void (*fn)(void *userdata, const char *name, const struct addr *addresses, size_t count);
+        void *userdata;
+};
+
+static void visit_node(void *userdata, const char *key, void *value)
+{
+        const struct node_visit *v = userdata;
+        const struct node_summary *s = value;
+
+        v->fn(v->userdata, s->name, s->addresses, s->addresses_n);
+}
+
+void network_each_node(const struct network *n,
+                       void (*fn)(void *userdata, const char *name, const struct addr *addresses, size_t count),
+                       void *userdata)
+{
+        struct node_visit v = {.fn = fn, .userdata = userdata};
+
+        informer_each(n->opts.nodes, visit_node, &v);
+}
+
 void network_stats(const struct network *n, struct network_stats *ret)
 {
         const struct pod_place *places;

@@ -85,5 +85,10 @@ struct network_stats {
 
 void network_stats(const struct network *n, struct network_stats *ret);
 
+/* Calls fn with each node that the API has told of, this one too, and its addresses. In no order. */
+void network_each_node(const struct network *n,
+                       void (*fn)(void *userdata, const char *name, const struct addr *addresses, size_t count),
+                       void *userdata);
+
 /* `fairlead-agent cleanup`: devices, routes, sysctls' leftovers, conflist, records of this host. Idempotent. */
 int network_cleanup(const struct agent_config *config, struct err *reterr);

@@ -8,10 +8,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "datapath/address.h"
 
 #define INTERVAL_MS 1000
 #define REFRESH_MS  15000 /* what nobody tells of, such as repairs */
 #define SKIPPED_MAX 300
+#define NODES_MAX   2000
 
 struct status {
         struct status_opts opts;
@@ -98,6 +100,29 @@ static void add_network(const struct status *s, struct json_object *o)
         json_set(o, "problems", problems);
 }
 
+/* Only the maps' addresses are left when the agent is not: this is what `fairctl node list` calls them then. */
+static void add_node(void *userdata, const char *name, const struct addr *addresses, size_t count)
+{
+        struct json_object *nodes = userdata, *list;
+        char text[ADDRESS_TEXT];
+
+        if (json_object_object_length(nodes) >= NODES_MAX)
+                return;
+        list = json_object_new_array();
+        for (size_t i = 0; i < count; i++)
+                json_object_array_add(list, json_object_new_string(address_text(&addresses[i], text)));
+        json_set(nodes, name, list);
+}
+
+static void add_nodes(const struct status *s, struct json_object *o)
+{
+        struct json_object *nodes = json_object_new_object();
+
+        if (s->opts.network)
+                network_each_node(s->opts.network, add_node, nodes);
+        json_set(o, "nodeAddresses", nodes);
+}
+
 static void add_skipped(void *userdata, const char *object, const char *reason)
 {
         struct json_object *list = userdata, *e;
@@ -159,6 +184,7 @@ void status_write(struct status *s)
         add_config(s, o);
         add_features(s, o);
         add_network(s, o);
+        add_nodes(s, o);
         json_write(&b, o);
         strbuf_add_char(&b, '\n');
         if (file_write_atomic(s->path, b.data, b.len, 0644, &err))

@@ -398,45 +398,6 @@ bool attacher_holds_cgroup(const struct attacher *a, enum program_id p)
 
 /* ---- adopting */
 
-/* "from_pod_12", "connect4_cgroup", "to_pod_12_clsact", "clsact_12". */
-struct pin_name {
-        enum { PIN_UNKNOWN, PIN_DEVICE, PIN_CGROUP, PIN_CLSACT, PIN_QDISC } kind;
-        enum program_id program;
-        uint32_t ifindex;
-};
-
-static struct pin_name parse_pin(const char *name)
-{
-        struct pin_name pin = {.kind = PIN_UNKNOWN};
-        const char *rest = str_after(name, "clsact_");
-        char number[16];
-
-        if (rest && str_parse_u32(rest, &pin.ifindex) == 0)
-                return (struct pin_name){.kind = PIN_QDISC, .ifindex = pin.ifindex};
-        for (int p = 0; p < PROGRAM_COUNT; p++) {
-                size_t digits;
-
-                rest = str_after(name, program_infos[p].name);
-                if (!rest || *rest++ != '_')
-                        continue;
-                pin.program = p;
-                if (!program_infos[p].device) {
-                        pin.kind = str_eq(rest, "cgroup") ? PIN_CGROUP : PIN_UNKNOWN;
-                        return pin;
-                }
-                digits = strspn(rest, "0123456789");
-                snprintf(number, sizeof(number), "%.*s", (int)MIN(digits, sizeof(number) - 1), rest);
-                if (str_parse_u32(number, &pin.ifindex))
-                        return pin;
-                if (!rest[digits])
-                        pin.kind = PIN_DEVICE;
-                else if (str_eq(rest + digits, "_clsact"))
-                        pin.kind = PIN_CLSACT;
-                return pin;
-        }
-        return pin;
-}
-
 struct adoption {
         struct attacher *a;
         struct err *reterr;
@@ -518,7 +479,7 @@ static int adopt_qdisc(struct adoption *ad, struct pin_name pin, const char *nam
 static int adopt_pin(void *userdata, const char *folder, const char *name)
 {
         struct adoption *ad = userdata;
-        struct pin_name pin = parse_pin(name);
+        struct pin_name pin = pin_name_parse(name);
 
         snprintf(ad->path, sizeof(ad->path), "%s/%s", folder, name);
         switch (pin.kind) {

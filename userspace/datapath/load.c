@@ -33,13 +33,6 @@ static const struct {
 #undef X
 };
 
-const struct program_info program_infos[PROGRAM_COUNT] = {
-#define X(name, object, type, attach, device)                                                                          \
-        [PROGRAM_##name] = {#name, OBJECT_##object, BPF_PROG_TYPE_##type, attach, device},
-        PROGRAMS(X)
-#undef X
-};
-
 /* libbpf speaks in whole lines, to be told apart by their level. */
 static int print_to_log(enum libbpf_print_level level, const char *fmt, va_list ap)
 {

@@ -57,6 +57,15 @@ struct program_info {
 
 extern const struct program_info program_infos[PROGRAM_COUNT];
 
+/* Pins of links: "from_pod_12", "connect4_cgroup"; "to_pod_12_clsact" marks a filter, "clsact_12" a qdisc of ours. */
+struct pin_name {
+        enum { PIN_UNKNOWN, PIN_DEVICE, PIN_CGROUP, PIN_CLSACT, PIN_QDISC } kind;
+        enum program_id program;
+        uint32_t ifindex;
+};
+
+struct pin_name pin_name_parse(const char *name);
+
 /* A loaded program. */
 struct program {
         int fd; /* -1: not loaded */
