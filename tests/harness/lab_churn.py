@@ -228,7 +228,8 @@ class Found:
 
     def __init__(self, node):
         rows = [r for r in json.loads(node.fairctl("service", "list", "-o", "json")) if not r["service"].startswith("default/kubernetes:")]
-        self.frontends = {(r["frontend"], r["protocol"].upper()): (r["service"], r["backends"]) for r in rows}
+        self.frontends = {(r["frontend"], r["protocol"].upper()): (r["service"], f"{r['insideEndpoints']}/{r['outsideEndpoints'] or 0}")
+                          for r in rows}
         rows = [r for r in json.loads(node.fairctl("backend", "list", "-o", "json")) if not r["service"].startswith("default/kubernetes:")]
         self.backends = {(r["service"], r["backend"], r["protocol"].upper()) for r in rows if r["state"] != "drained"}
         self.drained = {(r["service"], r["backend"], r["protocol"].upper()) for r in rows if r["state"] == "drained"}

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands of fairctl. argv[0] is the command's own name; the result is the exit status (2: wrong usage). */
+/* The commands of fairctl: a file each, listed in commands.c. */
 #pragma once
 
-int ctl_backend(int argc, char **argv);
-int ctl_drops(int argc, char **argv);
-int ctl_flow(int argc, char **argv);
-int ctl_pki(int argc, char **argv);
-int ctl_service(int argc, char **argv);
-int ctl_status(int argc, char **argv);
+#include "ctl/cli.h"
+
+extern const struct cli_command ctl_backend_list, ctl_completion, ctl_complete, ctl_drops, ctl_flow_list, ctl_node_list,
+        ctl_pki_init, ctl_pod_list, ctl_service_list, ctl_service_show, ctl_status;

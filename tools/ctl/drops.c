@@ -14,20 +14,18 @@
 #include "ctl/view.h"
 #include "datapath/address.h"
 
-static const char help[] =
-        "fairctl drops [flags]: packets that were dropped or refused, by reason and place\n"
-        "\n"
-        "  --all            also what is no drop: packets left to the kernel, translated, sent on\n"
-        "  --follow         then print sampled packets as they are dropped (Ctrl-C ends it)\n" VIEW_HELP "\n"
-        "Places: sock (connect, sendmsg, bind), from_pod and to_pod (a pod's veth), overlay and to_overlay (VXLAN),\n"
-        "uplink and to_uplink (a NIC), edge (XDP), to_lo (the loopback device).\n"
-        "\n"
-        "Example:\n"
-        "  fairctl drops --follow\n";
+static const struct cli_flag flags[] = {
+        {"--all", NULL, "also what is no drop: packets left to the kernel, translated, sent on", NULL, CLI_ANY},
+        {"--follow", NULL, "then print sampled packets as they are dropped (Ctrl-C ends it)", NULL, CLI_ANY},
+        {0},
+};
 
 static const struct column columns[] = {
-        {"REASON", "reason", false}, {"WHERE", "where", false},     {"PACKETS", "packets", true},
-        {"BYTES", "bytes", true},    {"MEANING", "meaning", false},
+        {"REASON", "reason", COLUMN_TEXT, false, "as in the metrics"},
+        {"WHERE", "where", COLUMN_TEXT, false, "the program that has decided so"},
+        {"PACKETS", "packets", COLUMN_NUMBER, false, "since the maps were made"},
+        {"BYTES", "bytes", COLUMN_NUMBER, false, "0 where there was no packet yet (sock)"},
+        {"MEANING", "meaning", COLUMN_TEXT, false, "in words"},
 };
 
 static const struct {
@@ -69,31 +67,34 @@ static void list_counter(const struct view *v, struct table *t, uint32_t reason,
                 return;
         table_cell(t, "%s", reason_label(reason));
         table_cell(t, "%s", hook_label(hook));
-        table_cell(t, "%" PRIu64, sum[0]);
-        table_cell(t, "%" PRIu64, sum[1]);
+        table_number(t, sum[0]);
+        table_number(t, sum[1]);
         table_cell(t, "%s", reasons[reason].text);
 }
 
-static int print_counters(const struct view *v, bool all)
+static int print_counters(struct view *v, bool all)
 {
         struct table t;
 
-        table_init(&t, columns, ARRAY_SIZE(columns));
+        view_table(v, &t);
         for (uint32_t reason = all ? 0 : REASON_FORWARDED + 1; reason < REASON_COUNT; reason++)
                 for (uint32_t hook = 0; hook < HOOK_COUNT; hook++)
                         list_counter(v, &t, reason, hook);
         if (!table_rows(&t) && !v->json) {
                 puts("nothing was dropped or refused");
+                table_deinit(&t);
                 return 0;
         }
+        table_sort(&t);
         return view_print(v, &t);
 }
 
 static int print_event(void *ctx, void *data, size_t size)
 {
-        const struct view *v = ctx;
+        struct view *v = ctx;
         const struct drop_event *e = data;
-        char src[64], dst[64], proto[8], name[SERVICE_NAME_SIZE], when[CLOCK_TEXT_SIZE];
+        const char *name;
+        char src[64], dst[64], proto[8], when[CLOCK_TEXT_SIZE];
 
         if (size < sizeof(*e))
                 return 0;
@@ -101,15 +102,15 @@ static int print_event(void *ctx, void *data, size_t size)
         address_port_text(&e->tuple.src, e->tuple.sport, src);
         address_port_text(&e->tuple.dst, e->tuple.dport, dst);
         view_proto(e->tuple.proto, proto);
-        view_service_name(v, e->service, name);
+        name = e->service ? view_service_name(v, e->service) : "";
         if (v->json)
                 printf("{\"time\":\"%s\",\"reason\":\"%s\",\"where\":\"%s\",\"protocol\":\"%s\",\"source\":\"%s\","
                        "\"destination\":\"%s\",\"interface\":%u,\"length\":%u,\"service\":\"%s\"}\n",
                        when, reason_label(e->reason), hook_label(e->hook), proto, src, dst, e->ifindex, e->length,
-                       e->service ? name : "");
+                       name);
         else
                 printf("%s  %-18s %-10s %-5s %s -> %s  if %u  %u bytes  %s\n", when, reason_label(e->reason),
-                       hook_label(e->hook), proto, src, dst, e->ifindex, e->length, e->service ? name : "");
+                       hook_label(e->hook), proto, src, dst, e->ifindex, e->length, name);
         fflush(stdout);
         return 0;
 }
@@ -153,18 +154,31 @@ static int follow(struct view *v)
         return r < 0;
 }
 
-int ctl_drops(int argc, char **argv)
+static int run(struct view *v)
 {
-        struct view v = {.command = "drops"};
-        bool all = false, go_on = false;
-        const struct view_flag flags[] = {{"--all", NULL, &all}, {"--follow", NULL, &go_on}, {NULL, NULL, NULL}};
-        int r = view_open(&v, argc, argv, flags, help);
+        bool go_on = view_is_set(v, "--follow");
+        int r = go_on && v->json ? 0 : print_counters(v, view_is_set(v, "--all"));
 
-        if (r)
-                return view_exit(r);
-        r = go_on && v.json ? 0 : print_counters(&v, all);
         if (!r && go_on)
-                r = follow(&v);
-        view_close(&v);
+                r = follow(v);
         return r;
 }
+
+const struct cli_command ctl_drops = {
+        .name = "drops",
+        .summary = "packets that were dropped or refused, by reason and place",
+        .flags = flags,
+        .columns = columns,
+        .width = ARRAY_SIZE(columns),
+        .about = "Places: sock (connect, sendmsg, bind), from_pod and to_pod (a pod's veth), overlay and to_overlay "
+                 "(VXLAN),\n"
+                 "uplink and to_uplink (a NIC), edge (XDP), to_lo (the loopback device).\n"
+                 "With --follow -o json each packet is a line of its own: time, reason, where, protocol, source,\n"
+                 "destination, interface, length, service.\n",
+        .examples = "fairctl drops\n"
+                    "fairctl drops --follow\n"
+                    "fairctl drops -o json | jq 'map(select(.reason == \"spoofed\").packets) | add'\n",
+        .prints = true,
+        .has_maps = true,
+        .run = run,
+};

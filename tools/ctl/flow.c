@@ -1,220 +1,234 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fairctl flow list: the connection state. A line is a connection: the forward entry with its reply entry. */
+/*
+ * fairctl flow list: the connection state. A line is a connection: the forward entry with its reply entry. Flows are
+ * chosen and sorted as pairs of a number and a place in the mapped table, and copied again when they are printed.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "ctl/commands.h"
+#include "ctl/flow_filter.h"
+#include "ctl/flow_rows.h"
+#include "ctl/records.h"
+#include "ctl/service_names.h"
 #include "ctl/view.h"
 #include "datapath/address.h"
 
-static const char help[] =
-        "fairctl flow list [flags]: connections that the dataplane translates\n"
-        "\n"
-        "  --service TEXT   only flows of services whose namespace/name:port contains TEXT\n"
-        "  --client ADDR    only flows of this client\n"
-        "  --backend ADDR   only flows to this backend\n"
-        "  --proto NAME     only tcp, udp, sctp or icmp\n"
-        "  --limit N        at most N flows\n"
-        "  --all            also flows that have timed out and were not replaced yet\n" VIEW_HELP "\n"
-        "Connections that were translated at the socket, and plain pod-to-pod traffic, have no state and are not "
-        "here.\n"
-        "VIA is the node's address and port, where the client's address was replaced.\n"
-        "\n"
-        "Example:\n"
-        "  fairctl flow list --service default/web --proto tcp\n";
+#define PIECE 20000 /* rows that are kept before they are printed */
 
-static const struct column columns[] = {
-        {"PROTO", "protocol", false},
-        {"CLIENT", "client", false},
-        {"DESTINATION", "destination", false},
-        {"VIA", "via", false},
-        {"BACKEND", "backend", false},
-        {"SERVICE", "service", false},
-        {"STATE", "state", false},
-        {"AGE", "age", false},
-        {"IDLE", "idle", false},
-        {"PACKETS", "packets", true},
-        {"REPLIES", "replyPackets", true},
-        {"BYTES", "bytes", true},
+static const struct cli_flag flags[] = {
+        {"--service", "NAME", "of this Service: namespace/name, maybe with :port", NULL, CLI_SERVICE},
+        {"--pod", "NAME", "to or from this pod of this node", NULL, CLI_POD},
+        {"--src", "ADDR[/BITS]", "from this client", NULL, CLI_ANY},
+        {"--dst", "ADDR[/BITS]", "to this address, as the client has asked for", NULL, CLI_ANY},
+        {"--backend", "ADDR[/BITS]", "to this endpoint, whatever the client has asked for", NULL, CLI_ANY},
+        {"--port", "N", "to this port, before or after translation", NULL, CLI_ANY},
+        {"--proto", "NAME", "of this protocol: tcp, udp, sctp or icmp", FLOW_PROTOS, CLI_ANY},
+        {"--state", "NAME", "opening, established, closing or reset; one-way or both-ways (UDP, ICMP)", FLOW_STATES,
+         CLI_ANY},
+        {"--family", "4|6", "of this IP version", "4 6", CLI_ANY},
+        {"--sort", "BY", "age (the youngest first, the default), idle, bytes or packets", FLOW_SORTS, CLI_ANY},
+        {"--limit", "N", "print only the first N", NULL, CLI_ANY},
+        {"--all", NULL, "also flows that have timed out and were not replaced yet", NULL, CLI_ANY},
+        {0},
+};
+
+struct choice {
+        uint64_t key;
+        uint32_t index;
 };
 
 struct listing {
         struct view *view;
-        const char *service, *client, *backend, *proto, *limit;
-        uint32_t most;
-        struct addr client_addr, backend_addr;
-        bool all;
-        struct table table;
-        const struct flow_set *sets;
-        uint32_t count;
-        uint32_t now;
+        struct flow_reader reader;
+        struct flow_filter filter;
+        struct service_ids *services; /* NULL: any */
         struct flow_timeouts timeouts;
+        const char *sort;
+        bool all;
+        uint32_t most, now;
+        struct choice *chosen;
+        size_t count, cap;
 };
 
-/* A copy that no program was writing meanwhile; false when there is no live entry. */
-static bool read_flow(const struct listing *l, uint32_t index, struct flow *ret)
+static int compare(const void *a, const void *b)
 {
-        const struct flow_set *set = &l->sets[index / FLOW_WAYS];
-        const uint64_t *control = (const uint64_t *)&set->control[index % FLOW_WAYS];
+        const struct choice *x = a, *y = b;
 
-        if (index / FLOW_WAYS >= l->count)
+        if (x->key != y->key)
+                return x->key < y->key ? -1 : 1;
+        return (x->index > y->index) - (x->index < y->index);
+}
+
+static bool is_wanted(const struct listing *l, const struct flow_entry *e)
+{
+        if (e->flags & FLOW_REPLY || (!l->all && flow_is_over(e, &l->timeouts, l->now)))
                 return false;
-        for (int i = 0; i < 16; i++) {
-                uint64_t before = __atomic_load_n(control, __ATOMIC_ACQUIRE);
+        if (l->services && !service_ids_has(l->services, e->service))
+                return false;
+        return flow_filter_match(&l->filter, e);
+}
 
-                if (FLOW_STATUS(before) != FLOW_LIVE)
-                        return false;
-                memcpy(ret, &set->flow[index % FLOW_WAYS], sizeof(*ret));
-                __atomic_thread_fence(__ATOMIC_ACQUIRE);
-                if (__atomic_load_n(control, __ATOMIC_RELAXED) == before)
-                        return true;
+static void choose(struct listing *l)
+{
+        bool needs_reply = str_eq(l->sort, "bytes") || str_eq(l->sort, "packets");
+        struct flow_entry e, reply = {0};
+
+        for (uint32_t i = 0; flow_reader_next(&l->reader, &i, &e); i++) {
+                if (!is_wanted(l, &e))
+                        continue;
+                if (needs_reply && !flow_reader_peer(&l->reader, i, &e, &reply))
+                        reply = (struct flow_entry){0};
+                if (l->count == l->cap) {
+                        l->cap = MAX(2 * l->cap, (size_t)1024);
+                        l->chosen = mem_realloc(l->chosen, l->cap, sizeof(*l->chosen));
+                }
+                l->chosen[l->count++] = (struct choice){flow_sort_key(l->sort, &e, &reply, l->now), i};
         }
-        return false;
+        if (l->count)
+                qsort(l->chosen, l->count, sizeof(*l->chosen), compare);
 }
 
-static uint32_t timeout_of(const struct flow *f, const struct flow_timeouts *t)
+static int print_flows(struct listing *l)
 {
-        if (f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6)
-                return t->icmp;
-        if (f->key.proto != IPPROTO_TCP)
-                return f->state & FLOW_SEEN_REPLY ? t->udp_stream : t->udp;
-        if (f->state & FLOW_RST || (f->state & FLOW_FIN && f->state & FLOW_FIN_REPLY))
-                return t->tcp_closing;
-        return f->state & FLOW_ESTABLISHED ? t->tcp_established : t->tcp_syn;
-}
+        const struct flow_clock clock = {.now = l->now, .timeouts = l->timeouts};
+        size_t shown = 0;
+        struct table t;
 
-static const char *state_of(const struct flow *f)
-{
-        if (f->state & FLOW_RST)
-                return "reset";
-        if (f->state & (FLOW_FIN | FLOW_FIN_REPLY))
-                return "closing";
-        if (f->key.proto == IPPROTO_TCP)
-                return f->state & FLOW_ESTABLISHED ? "established" : "opening";
-        return f->state & FLOW_SEEN_REPLY ? "both ways" : "one way";
-}
+        view_table(l->view, &t);
+        for (size_t i = 0; i < l->count && shown < l->most; i++) {
+                struct flow_entry e, reply;
 
-static bool wanted(const struct listing *l, const struct flow *f, const char *name, const char *proto)
-{
-        if (l->service && !strstr(name, l->service))
-                return false;
-        if (l->client && !address_equal(&f->key.src, &l->client_addr))
-                return false;
-        if (l->backend && !address_equal(&f->new_dst, &l->backend_addr))
-                return false;
-        return !l->proto || strncasecmp(proto, l->proto, strlen(l->proto)) == 0;
-}
-
-static void add_flow(struct listing *l, const struct flow *f)
-{
-        char name[SERVICE_NAME_SIZE], client[64], dst[64], via[64], backend[64], proto[8], age[16], idle[16];
-        struct flow reply = {0};
-        bool snat = !address_equal(&f->key.src, &f->new_src) || f->key.sport != f->new_sport;
-
-        view_proto(f->key.proto, proto);
-        if (f->service)
-                view_service_name(l->view, f->service, name);
-        else
-                snprintf(name, sizeof(name), "%s", f->flags & FLOW_MASQUERADE ? "(masqueraded)" : "-");
-        if (!wanted(l, f, name, proto))
-                return;
-        read_flow(l, f->peer, &reply);
-        table_cell(&l->table, "%s", proto);
-        table_cell(&l->table, "%s", address_port_text(&f->key.src, f->key.sport, client));
-        table_cell(&l->table, "%s", address_port_text(&f->key.dst, f->key.dport, dst));
-        table_cell(&l->table, "%s", snat ? address_port_text(&f->new_src, f->new_sport, via) : "-");
-        table_cell(&l->table, "%s", address_port_text(&f->new_dst, f->new_dport, backend));
-        table_cell(&l->table, "%s", name);
-        table_cell(&l->table, "%s", state_of(f));
-        table_cell(&l->table, "%s", view_age(l->now > f->created ? l->now - f->created : 0, age));
-        table_cell(&l->table, "%s", view_age(l->now > f->seen ? l->now - f->seen : 0, idle));
-        table_cell(&l->table, "%" PRIu32, f->packets);
-        table_cell(&l->table, "%" PRIu32, reply.packets);
-        table_cell(&l->table, "%llu", (unsigned long long)(f->bytes + reply.bytes));
-}
-
-static int map_flows(struct listing *l)
-{
-        const struct map *m = l->view->maps.m[MAP_FLOWS];
-        size_t size;
-        void *p;
-
-        l->count = map_info(m)->max_entries;
-        size = (size_t)l->count * sizeof(*l->sets);
-        p = mmap(NULL, size, PROT_READ, MAP_SHARED, map_fd(m), 0);
-        if (p == MAP_FAILED) {
-                fprintf(stderr, "fairctl flow list: cannot map the flow table: %s\n", strerror(errno));
-                return -errno;
+                if (!flow_reader_get(&l->reader, l->chosen[i].index, &e) || !is_wanted(l, &e))
+                        continue; /* it ended meanwhile */
+                if (!flow_reader_peer(&l->reader, l->chosen[i].index, &e, &reply))
+                        reply = (struct flow_entry){0};
+                flow_row(l->view, &t, &e, &reply, &clock);
+                if (++shown % PIECE == 0)
+                        table_flush(&t, stdout);
         }
-        l->sets = p;
-        return 0;
-}
-
-static int parse_filter(const char *flag, const char *text, struct addr *ret)
-{
-        if (!text || address_parse(text, ret) == 0)
+        if (!shown && !l->view->json) {
+                fputs("no flows", stdout);
+                puts(l->view->cli.given_count ? " like that" : ": nothing is translated in packets at present");
+                table_deinit(&t);
                 return 0;
-        fprintf(stderr, "fairctl flow list: %s %s: give an IP address\n", flag, text);
-        return -EINVAL;
+        }
+        return view_print(l->view, &t);
 }
+
+/* ---- what was asked for */
 
 static int parse_limit(struct listing *l)
 {
+        const char *limit = view_value(l->view, "--limit");
+
         l->most = UINT32_MAX;
-        if (!l->limit || (str_parse_u32(l->limit, &l->most) == 0 && l->most > 0))
+        if (!limit || (str_parse_u32(limit, &l->most) == 0 && l->most > 0))
                 return 0;
-        fprintf(stderr, "fairctl flow list: --limit %s: give a number above 0\n", l->limit);
-        return -EINVAL;
+        return view_wrong(l->view, "--limit %s: give a number above 0", limit);
 }
 
-static void list_flows(struct listing *l)
+static int find_pod(struct listing *l, const char *typed)
 {
-        l->now = view_flow_now();
-        view_timeouts(l->view, &l->timeouts);
-        table_init(&l->table, columns, ARRAY_SIZE(columns));
-        for (uint32_t i = 0; i < l->count * FLOW_WAYS && table_rows(&l->table) < l->most; i++) {
-                struct flow f;
+        struct flow_filter *f = &l->filter;
+        struct records records;
 
-                if (!read_flow(l, i, &f) || f.flags & FLOW_REPLY)
-                        continue;
-                if (l->all || l->now <= f.seen + timeout_of(&f, &l->timeouts))
-                        add_flow(l, &f);
-        }
-        munmap((void *)l->sets, (size_t)l->count * sizeof(*l->sets));
+        if (!typed)
+                return 0;
+        records_read(l->view, &records);
+        f->pod = true;
+        for (size_t i = 0; i < records.count; i++)
+                for (size_t k = 0; record_is_of(&records.items[i], typed) && k < records.items[i].addresses_n; k++)
+                        if (f->pods_n < FLOW_PODS_MAX)
+                                f->pods[f->pods_n++] = records.items[i].addresses[k];
+        records_deinit(&records);
+        if (f->pods_n)
+                return 0;
+        view_wrong(l->view, "--pod %s: there is no such pod on this node (see fairctl pod list)", typed);
+        return 1;
 }
 
-int ctl_flow(int argc, char **argv)
+static int find_services(struct listing *l, const char *typed)
 {
-        struct view v = {.command = "flow list"};
-        struct listing l = {.view = &v};
-        const struct view_flag flags[] = {
-                {"--service", &l.service, NULL},
-                {"--client", &l.client, NULL},
-                {"--backend", &l.backend, NULL},
-                {"--proto", &l.proto, NULL},
-                {"--all", NULL, &l.all},
-                {"--limit", &l.limit, NULL},
-                {NULL, NULL, NULL},
-        };
         int r;
 
-        r = view_open_list(&v, argc, argv, flags, help);
-        if (r)
-                return view_exit(r);
-        r = 2;
-        if (!parse_limit(&l) && !parse_filter("--client", l.client, &l.client_addr) &&
-            !parse_filter("--backend", l.backend, &l.backend_addr)) {
-                r = 1;
-                if (!map_flows(&l)) {
-                        list_flows(&l);
-                        r = view_print(&v, &l.table);
-                }
+        if (!typed)
+                return 0;
+        l->services = mem_new(struct service_ids);
+        r = service_ids_find(l->view, typed, l->services);
+        if (r) {
+                view_wrong(l->view, "the names of services cannot be read: %s", strerror(-r));
+                return 1;
         }
-        view_close(&v);
+        return l->services->count ? 0 : service_unknown(l->view, typed);
+}
+
+static int parse(struct listing *l)
+{
+        struct view *v = l->view;
+        const struct flow_words words = {
+                .src = view_value(v, "--src"),
+                .dst = view_value(v, "--dst"),
+                .backend = view_value(v, "--backend"),
+                .port = view_value(v, "--port"),
+                .proto = view_value(v, "--proto"),
+                .state = view_value(v, "--state"),
+                .family = view_value(v, "--family"),
+        };
+        struct err err = ERR_NULL;
+        int r;
+
+        l->sort = view_value(v, "--sort") ?: "age";
+        l->all = view_is_set(v, "--all");
+        if (flow_filter_parse(&words, &l->filter, &err))
+                return view_wrong(v, "%s", err.msg);
+        r = parse_limit(l);
+        if (!r)
+                r = find_pod(l, view_value(v, "--pod"));
+        return r ? r : find_services(l, view_value(v, "--service"));
+}
+
+static int run(struct view *v)
+{
+        struct listing l = {.view = v};
+        struct err err = ERR_NULL;
+        int r = parse(&l);
+
+        if (!r && flow_reader_open(&l.reader, v->maps.m[MAP_FLOWS], &err)) {
+                view_wrong(v, "%s", err.msg);
+                r = 1;
+        }
+        if (!r) {
+                l.now = flow_now();
+                view_timeouts(v, &l.timeouts);
+                choose(&l);
+                r = print_flows(&l);
+        }
+        flow_reader_close(&l.reader);
+        free(l.chosen);
+        free(l.services);
         return r;
 }
+
+const struct cli_command ctl_flow_list = {
+        .name = "flow list",
+        .summary = "connections that the dataplane translates",
+        .flags = flags,
+        .columns = flow_columns,
+        .width = FLOW_COLUMNS,
+        .about = "Connections that were translated at the socket, and plain pod-to-pod traffic, have no state: they "
+                 "are\n"
+                 "not here. Counters are of the packets that went through this node.\n",
+        .examples = "fairctl flow list --service default/web --state established\n"
+                    "fairctl flow list --pod default/web-1 --sort bytes --limit 10\n"
+                    "fairctl flow list --src 192.0.2.0/24 --port 30080 -o wide\n"
+                    "fairctl flow list -o json | jq 'group_by(.backend) | map({(.[0].backend): length}) | add'\n",
+        .prints = true,
+        .has_maps = true,
+        .run = run,
+};

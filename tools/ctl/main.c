@@ -4,42 +4,68 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "ctl/commands.h"
+#include "base/str.h"
+#include "ctl/view.h"
 
-static const struct command {
-        const char *name;
-        const char *summary;
-        int (*run)(int argc, char **argv);
-} commands[] = {
-        {"status", "this node's dataplane at a glance", ctl_status},
-        {"service", "service list: what is served, and its traffic", ctl_service},
-        {"backend", "backend list: who serves it", ctl_backend},
-        {"flow", "flow list: connections that are translated", ctl_flow},
-        {"drops", "what was dropped or refused, and why", ctl_drops},
-        {"pki", "make a cluster's certificates and kubeconfigs", ctl_pki},
-};
-
-static int usage(FILE *to)
+static bool is_help(const char *word)
 {
-        fputs("fairctl " FAIRLEAD_VERSION ": look after a fairlead cluster\n\nUsage: fairctl COMMAND [...]\n\n", to);
-        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-                fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
-        fputs("\nEach command explains itself: fairctl COMMAND --help\n", to);
-        return to == stdout ? 0 : 2;
+        return str_eq(word, "--help") || str_eq(word, "-h") || str_eq(word, "help");
+}
+
+static int run_command(const struct cli_command *command, int argc, char **argv)
+{
+        struct view v = {0};
+        int r = cli_parse(&v.cli, command, argc, argv);
+
+        if (!r && v.cli.help)
+                cli_help(command, stdout);
+        else if (!r)
+                r = view_open(&v);
+        if (!r && !v.cli.help)
+                r = command->run(&v);
+        view_close(&v);
+        return r;
+}
+
+/* `fairctl help`, `fairctl help flow`, `fairctl help flow list` and the same with --help at the end. */
+static int help_about(int argc, char **argv)
+{
+        const struct cli_command *command;
+        int words;
+
+        if (argc == 0) {
+                cli_help_all(stdout);
+                return 0;
+        }
+        command = cli_find(argc, argv, &words);
+        if (command)
+                cli_help(command, stdout);
+        else if (!cli_help_group(argv[0], stdout)) {
+                cli_complain_command(argc, argv);
+                return 2;
+        }
+        return 0;
 }
 
 int main(int argc, char **argv)
 {
+        const struct cli_command *command;
+        int words;
+
         log_init("fairctl", LOG_LEVEL_WARN);
-        if (argc < 2)
-                return usage(stderr);
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-                return usage(stdout);
-        if (strcmp(argv[1], "--version") == 0)
+        if (argc < 2) {
+                cli_help_all(stderr);
+                return 2;
+        }
+        if (str_eq(argv[1], "--version"))
                 return puts("fairctl " FAIRLEAD_VERSION) < 0;
-        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-                if (strcmp(argv[1], commands[i].name) == 0)
-                        return commands[i].run(argc - 1, argv + 1);
-        fprintf(stderr, "fairctl: there is no command %s\n\n", argv[1]);
-        return usage(stderr);
+        if (is_help(argv[1]))
+                return help_about(argc - 2, argv + 2);
+        if (argc == 3 && is_help(argv[2]) && cli_help_group(argv[1], stdout))
+                return 0;
+        command = cli_find(argc - 1, argv + 1, &words);
+        if (command)
+                return run_command(command, argc - 1 - words, argv + 1 + words);
+        cli_complain_command(argc - 1, argv + 1);
+        return 2;
 }

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairctl pki init: certificates and kubeconfigs in a folder. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "ctl/commands.h"
+#include "ctl/view.h"
 #include "kube/pki.h"
 
 #define NAMES_MAX 64
 
-static const char help[] =
-        "fairctl pki init DIR [flags]: make a cluster's CA, certificates and kubeconfigs in DIR\n"
-        "\n"
-        "What is there and still good is kept; what is missing or about to expire is made; the CA and the service "
-        "account\n"
-        "key are never replaced. Files have mode 0600. fairlead-apiserver does the same by itself in its data folder: "
-        "this\n"
-        "is for making them elsewhere, or adding nodes.\n"
-        "\n"
-        "  --server URL      where clients reach the API server (default https://127.0.0.1:6443)\n"
-        "  --name NAME       another DNS name or IP of the API server; may be repeated\n"
-        "  --node NAME       also make kubelet-NAME.kubeconfig and agent-NAME.kubeconfig; may be repeated\n"
-        "  --cluster NAME    the cluster's name in the kubeconfigs (default fairlead)\n"
-        "\n"
-        "Example:\n"
-        "  fairctl pki init /etc/fairlead/pki --server https://192.0.2.10:6443 --name 192.0.2.10 --node edge-1\n";
+static const struct cli_flag flags[] = {
+        {"--server", "URL", "where clients reach the API server (https://127.0.0.1:6443)", NULL, CLI_ANY},
+        {"--name", "NAME", "another DNS name or IP of the API server; may be repeated", NULL, CLI_ANY},
+        {"--node", "NAME", "also make kubelet-NAME.kubeconfig and agent-NAME.kubeconfig; may be repeated", NULL,
+         CLI_ANY},
+        {"--cluster", "NAME", "the cluster's name in the kubeconfigs (fairlead)", NULL, CLI_ANY},
+        {0},
+};
 
 struct lists {
         const char *dns[NAMES_MAX + 1], *ips[NAMES_MAX + 1], *nodes[NAMES_MAX + 1];
@@ -37,69 +28,63 @@ static bool is_ip(const char *name)
         return strchr(name, ':') || strspn(name, "0123456789.") == strlen(name);
 }
 
-static int add(const char **list, size_t *n, const char *flag, const char *value)
+/* All that was given for a flag, by where it belongs. 0 or 2. */
+static int parse(struct view *v, struct lists *l)
 {
-        if (*n == NAMES_MAX) {
-                fprintf(stderr, "fairctl pki: at most %d %s\n", NAMES_MAX, flag);
-                return 2;
+        const char *name;
+        size_t names = 0;
+
+        for (; (name = cli_nth(&v->cli, "--name", names)); names++) {
+                if (names == NAMES_MAX)
+                        return view_wrong(v, "at most %d --name", NAMES_MAX);
+                if (is_ip(name))
+                        l->ips[l->nips++] = name;
+                else
+                        l->dns[l->ndns++] = name;
         }
-        list[(*n)++] = value;
+        for (; (name = cli_nth(&v->cli, "--node", l->nnodes)); l->nodes[l->nnodes++] = name)
+                if (l->nnodes == NAMES_MAX)
+                        return view_wrong(v, "at most %d --node", NAMES_MAX);
         return 0;
 }
 
-static int parse(int argc, char **argv, struct pki_opts *opts, struct lists *l)
-{
-        static const struct option options[] = {
-                {"server", 1, NULL, 's'},  {"name", 1, NULL, 'n'}, {"node", 1, NULL, 'o'},
-                {"cluster", 1, NULL, 'c'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0},
-        };
-        int flag, r = 0;
-
-        while (!r && (flag = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                switch (flag) {
-                case 's':
-                        opts->server = optarg;
-                        break;
-                case 'n':
-                        r = is_ip(optarg) ? add(l->ips, &l->nips, "--name", optarg)
-                                          : add(l->dns, &l->ndns, "--name", optarg);
-                        break;
-                case 'o':
-                        r = add(l->nodes, &l->nnodes, "--node", optarg);
-                        break;
-                case 'c':
-                        opts->cluster = optarg;
-                        break;
-                case 'h':
-                        fputs(help, stdout);
-                        return -1;
-                default:
-                        r = 2;
-                }
-        }
-        return r;
-}
-
-int ctl_pki(int argc, char **argv)
+static int run(struct view *v)
 {
         struct lists l = {0};
-        struct pki_opts opts = {.server = "https://127.0.0.1:6443", .dns_names = l.dns, .ips = l.ips, .nodes = l.nodes};
+        struct pki_opts opts = {.server = view_value(v, "--server") ?: "https://127.0.0.1:6443",
+                                .cluster = view_value(v, "--cluster"),
+                                .dns_names = l.dns,
+                                .ips = l.ips,
+                                .nodes = l.nodes};
+        const char *folder = view_argument(v, 0);
         struct err err = ERR_NULL;
         struct pki_result result;
-        int r = parse(argc, argv, &opts, &l);
+        int r = parse(v, &l);
 
         if (r)
-                return r < 0 ? 0 : r;
-        if (argc - optind != 2 || strcmp(argv[optind], "init") != 0) {
-                fputs("fairctl pki: use `fairctl pki init DIR`; see fairctl pki --help\n", stderr);
-                return 2;
-        }
-        r = pki_init(argv[optind + 1], &opts, &result, &err);
+                return r;
+        r = pki_init(folder, &opts, &result, &err);
         if (r) {
-                fprintf(stderr, "fairctl pki: %s\n", err.msg);
+                fprintf(stderr, "fairctl pki init: %s\n", err.msg);
                 return 1;
         }
-        printf("%s: %u made, %u renewed, %u kept\n", argv[optind + 1], result.made, result.renewed, result.kept);
-        printf("try: kubectl --kubeconfig %s/admin.kubeconfig get nodes\n", argv[optind + 1]);
+        printf("%s: %u made, %u renewed, %u kept\n", folder, result.made, result.renewed, result.kept);
+        printf("try: kubectl --kubeconfig %s/admin.kubeconfig get nodes\n", folder);
         return 0;
 }
+
+const struct cli_command ctl_pki_init = {
+        .name = "pki init",
+        .summary = "make a cluster's CA, certificates and kubeconfigs",
+        .arguments = "DIR",
+        .kind = CLI_FOLDER,
+        .flags = flags,
+        .about = "What is there and still good is kept; what is missing or about to expire is made; the CA and the "
+                 "service\n"
+                 "account key are never replaced. Files have mode 0600. fairlead-apiserver does the same by itself in "
+                 "its\n"
+                 "data folder: this is for making them elsewhere, or adding nodes.\n",
+        .examples =
+                "fairctl pki init /etc/fairlead/pki --server https://192.0.2.10:6443 --name 192.0.2.10 --node edge-1\n",
+        .run = run,
+};

@@ -1,140 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairctl service list: the frontends that the dataplane serves, as the kernel has them. */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/mem.h"
 #include "ctl/commands.h"
-#include "ctl/view.h"
+#include "ctl/endpoints.h"
+#include "ctl/service_text.h"
 #include "datapath/address.h"
 
-static const char help[] =
-        "fairctl service list [flags]: frontends, the service behind each, and its traffic\n"
-        "\n"
-        "  --service TEXT   only services whose namespace/name:port contains TEXT\n" VIEW_HELP "\n"
-        "TYPE      nodeport: at every node address (*, of IPv6 [*]); external: reachable from outside; hostport\n"
-        "BACKENDS  for clients inside the cluster / outside; they differ by traffic policies\n"
-        "OPTIONS   maglev: consistent hashing; affinity=Ns; local: externalTrafficPolicy Local;\n"
-        "          ranges: loadBalancerSourceRanges\n"
-        "CONNECTIONS and what follows are of the service port, whichever frontend was used; packets and\n"
-        "          bytes are those of the packet path (a socket that was translated costs none)\n"
-        "\n"
-        "Example:\n"
-        "  fairctl service list --service default/\n";
+static const struct cli_flag flags[] = {
+        {"--service", "NAME", "only this Service: namespace/name, maybe with :port; or namespace/", NULL, CLI_SERVICE},
+        {0},
+};
 
 static const struct column columns[] = {
-        {"SERVICE", "service", false},
-        {"FRONTEND", "frontend", false},
-        {"PROTO", "protocol", false},
-        {"TYPE", "type", false},
-        {"BACKENDS", "backends", false},
-        {"OPTIONS", "options", false},
-        {"CONNECTIONS", "connections", true},
-        {"PACKETS", "packets", true},
-        {"BYTES", "bytes", true},
-        {"REFUSED", "refused", true},
+        {"SERVICE", "service", COLUMN_TEXT, false, "namespace/name:port/protocol"},
+        {"FRONTEND", "frontend", COLUMN_TEXT, false, "address and port; * and [*]: any node address of IPv4, IPv6"},
+        {NULL, "address", COLUMN_TEXT, false, "of the frontend; null: any node address"},
+        {NULL, "port", COLUMN_NUMBER, false, "of the frontend"},
+        {"PROTO", "protocol", COLUMN_TEXT, false, "TCP, UDP or SCTP"},
+        {"TYPE", "type", COLUMN_TEXT, false, "clusterip, nodeport, external (also load balancers) or hostport"},
+        {"INSIDE", "insideEndpoints", COLUMN_NUMBER, false, "endpoints for clients inside the cluster"},
+        {"OUTSIDE", "outsideEndpoints", COLUMN_NUMBER, false, "and for clients outside; null: not for them"},
+        {"OPTIONS", NULL, COLUMN_TEXT, false, SERVICE_OPTIONS_HELP},
+        {NULL, "options", COLUMN_JSON, false, "the same, as an array"},
+        {"CONNECTIONS", "connections", COLUMN_NUMBER, false, "of the service port, whichever frontend was used"},
+        {"REFUSED", "refused", COLUMN_NUMBER, false, "connections that found no endpoint"},
+        {"PACKETS", "packets", COLUMN_NUMBER, true,
+         "both ways, of what was translated in packets and not at the socket"},
+        {"BYTES", "bytes", COLUMN_NUMBER, true, "the same"},
+        {"ID", "id", COLUMN_NUMBER, true, "in the map service_names"},
 };
 
-struct listing {
-        const struct view *view;
-        const char *filter;
-        struct table table;
-};
-
-static int compare_ids(const void *a, const void *b)
+static void add_endpoints(struct table *t, uint32_t n)
 {
-        uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-        return (x > y) - (x < y);
+        table_cell_in(t, n ? TONE_PLAIN : TONE_BAD, "%" PRIu32, n);
 }
 
-static int64_t distinct_backends(const struct view *v, struct slot_range range)
+static void add_frontend(struct view *v, struct table *t, const struct frontend *f)
 {
-        _cleanup_free_ uint32_t *ids = NULL;
-        int64_t n = 0;
-
-        if (view_slots(v, range, &ids))
-                return -1;
-        qsort(ids, range.size, sizeof(*ids), compare_ids);
-        for (uint32_t i = 0; i < range.size; i++)
-                n += ids[i] && (i == 0 || ids[i] != ids[i - 1]);
-        return n;
-}
-
-static const char *type_of(const struct service_key *key, const struct service *s)
-{
-        if (s->flags & SERVICE_HOSTPORT)
-                return "hostport";
-        if (view_is_any(&key->addr))
-                return "nodeport";
-        return s->flags & SERVICE_EXTERNAL ? "external" : "clusterip";
-}
-
-static void options_of(const struct service *s, struct strbuf *b)
-{
-        const struct {
-                uint32_t flag;
-                const char *name;
-        } names[] = {
-                {SERVICE_HASH_IN | SERVICE_HASH_OUT, "maglev"},
-                {SERVICE_LOCAL_OUT, "local"},
-                {SERVICE_RANGES, "ranges"},
-                {SERVICE_DSR, "dsr"},
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (s->flags & names[i].flag)
-                        strbuf_printf(b, "%s%s", b->len ? "," : "", names[i].name);
-        if (s->flags & SERVICE_AFFINITY)
-                strbuf_printf(b, "%saffinity=%" PRIu32 "s", b->len ? "," : "", s->affinity_s);
-        if (!b->len)
-                strbuf_add_str(b, "-");
-}
-
-static int list_frontend(void *userdata, const void *k, const void *value)
-{
-        struct listing *l = userdata;
-        const struct service_key *key = k;
-        const struct service *s = value;
         _cleanup_strbuf_ struct strbuf options = STRBUF_NULL;
-        char name[SERVICE_NAME_SIZE], endpoint[64], proto[8];
-        uint64_t stats[sizeof(struct service_stats) / 8] = {0};
+        struct service_sums sums;
+        char text[64], proto[8];
 
-        if (s->flags & SERVICE_ADDRESS)
-                return 0;
-        view_service_name(l->view, s->id, name);
-        if (l->filter && !strstr(name, l->filter))
-                return 0;
-        view_sum(l->view, MAP_SERVICE_STATS, s->id, stats, ARRAY_SIZE(stats));
-        options_of(s, &options);
-        table_cell(&l->table, "%s", name);
-        table_cell(&l->table, "%s", view_endpoint(&key->addr, key->port, endpoint));
-        table_cell(&l->table, "%s", view_proto(key->proto, proto));
-        table_cell(&l->table, "%s", type_of(key, s));
-        table_cell(&l->table, "%" PRId64 "/%" PRId64, distinct_backends(l->view, s->in),
-                   s->flags & (SERVICE_EXTERNAL | SERVICE_HOSTPORT) ? distinct_backends(l->view, s->out) : 0);
-        table_cell(&l->table, "%s", options.data);
-        table_cell(&l->table, "%" PRIu64, stats[0]);
-        table_cell(&l->table, "%" PRIu64, stats[1] + stats[3]);
-        table_cell(&l->table, "%" PRIu64, stats[2] + stats[4]);
-        table_cell(&l->table, "%" PRIu64, stats[5]);
-        return 0;
+        service_sums_read(v, f->service.id, &sums);
+        service_options(&f->service, v->json, &options);
+        table_cell(t, "%s", view_service_name(v, f->service.id));
+        table_cell(t, "%s", view_endpoint(&f->key.addr, f->key.port, text));
+        if (view_is_any(&f->key.addr))
+                table_none(t);
+        else
+                table_cell(t, "%s", address_text(&f->key.addr, text));
+        table_number(t, ntohs(f->key.port));
+        table_cell(t, "%s", view_proto(f->key.proto, proto));
+        table_cell(t, "%s", frontend_type(f));
+        add_endpoints(t, f->inside);
+        if (frontend_is_external(f))
+                add_endpoints(t, f->outside);
+        else
+                table_none(t);
+        table_cell(t, "%s", options.data);
+        table_cell(t, "%s", options.data);
+        table_number(t, sums.connections);
+        table_cell_in(t, sums.refused ? TONE_WARN : TONE_PLAIN, "%" PRIu64, sums.refused);
+        table_number(t, sums.packets + sums.reply_packets);
+        table_number(t, sums.bytes + sums.reply_bytes);
+        table_number(t, f->service.id);
 }
 
-int ctl_service(int argc, char **argv)
+static int print_services(struct view *v, const struct service_ids *wanted)
 {
-        struct view v = {.command = "service list"};
-        struct listing l = {.view = &v};
-        const struct view_flag flags[] = {{"--service", &l.filter, NULL}, {NULL, NULL, NULL}};
-        int r;
+        struct endpoints all;
+        struct table t;
+        int r = endpoints_read(v, wanted, &all);
 
-        r = view_open_list(&v, argc, argv, flags, help);
-        if (r)
-                return view_exit(r);
-        table_init(&l.table, columns, ARRAY_SIZE(columns));
-        map_each(v.maps.m[MAP_SERVICES], list_frontend, &l);
-        r = view_print(&v, &l.table);
-        view_close(&v);
+        if (r) {
+                view_wrong(v, "the maps cannot be read: %s", strerror(-r));
+                return 1;
+        }
+        view_table(v, &t);
+        for (size_t i = 0; i < all.frontends_n; i++)
+                add_frontend(v, &t, &all.frontends[i]);
+        if (!all.frontends_n && !v->json)
+                puts("no Service is served on this node");
+        else
+                r = view_print(v, &t);
+        table_deinit(&t);
+        endpoints_deinit(&all);
         return r;
 }
+
+static int run(struct view *v)
+{
+        const char *typed = view_value(v, "--service");
+        _cleanup_free_ struct service_ids *ids = typed ? mem_new(struct service_ids) : NULL;
+
+        if (typed && !service_ids_find(v, typed, ids) && !ids->count)
+                return service_unknown(v, typed);
+        return print_services(v, ids);
+}
+
+const struct cli_command ctl_service_list = {
+        .name = "service list",
+        .summary = "frontends, the service behind each, and its traffic",
+        .flags = flags,
+        .columns = columns,
+        .width = ARRAY_SIZE(columns),
+        .examples = "fairctl service list\n"
+                    "fairctl service list --service default/ -o wide\n"
+                    "fairctl service list -o json | jq '.[] | select(.insideEndpoints == 0) | .service'\n",
+        .prints = true,
+        .has_maps = true,
+        .run = run,
+};

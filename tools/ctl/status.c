@@ -1,64 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fairctl status: one look at a node's dataplane: the agent, the maps and how full they are, what is wrong. */
+/* fairctl status: one look at a node's dataplane: the agent, what is attached where, the maps, what is wrong. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "ctl/commands.h"
+#include "ctl/fill.h"
+#include "ctl/hooks.h"
 #include "ctl/view.h"
-
-static const char help[] = "fairctl status [flags]: this node's dataplane at a glance\n"
-                           "\n" VIEW_HELP "\n"
-                           "The exit status is 0 when all is well and 1 when something is wrong (it is named).\n"
-                           "\n"
-                           "Example:\n"
-                           "  fairctl status && echo healthy\n";
-
-static const struct column columns[] = {
-        {"MAP", "map", false}, {"USED", "used", true}, {"OF", "max", true}, {"FULL", "full", false}};
 
 struct overview {
         struct view *view;
-        struct json_object *agent; /* status.json, or NULL */
-        bool running;
+        const struct json_object *agent; /* status.json, or NULL */
+        bool running, synced;
+        struct knobs knobs;
+        bool knobs_known;
+        struct hooks hooks;
+        struct flow_census flows;
+        struct flow_counters flow_counters;
         struct table maps;
         uint64_t drops, refused;
-        unsigned int problems;
+        char **problems;
+        size_t problems_n;
 };
 
-static int count_entry(void *userdata, const void *key, const void *value)
+static void __attribute__((format(printf, 2, 3))) problem(struct overview *o, const char *fmt, ...)
 {
-        ++*(uint64_t *)userdata;
-        return 0;
+        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+        va_list ap;
+
+        va_start(ap, fmt);
+        strbuf_vprintf(&b, fmt, ap);
+        va_end(ap);
+        o->problems = mem_realloc(o->problems, o->problems_n + 1, sizeof(*o->problems));
+        o->problems[o->problems_n++] = strbuf_take(&b, NULL);
 }
 
-static int count_backend(void *userdata, const void *key, const void *value)
-{
-        *(uint64_t *)userdata += ((const struct backend *)value)->service != 0;
-        return 0;
-}
-
-static int count_pod(void *userdata, const void *key, const void *value)
-{
-        *(uint64_t *)userdata += ((const struct pod *)value)->ifindex != 0;
-        return 0;
-}
-
-static void add_map(struct overview *o, enum map_id id, int (*count)(void *, const void *, const void *))
-{
-        struct map *m = o->view->maps.m[id];
-        uint64_t used = 0, max = map_info(m)->max_entries;
-
-        if (map_each(m, count, &used))
-                return;
-        table_cell(&o->maps, "%s", map_info(m)->name);
-        table_cell(&o->maps, "%" PRIu64, used);
-        table_cell(&o->maps, "%" PRIu64, max);
-        table_cell(&o->maps, "%.0f%%", 100.0 * (double)used / (double)max);
-}
+/* ---- gathering */
 
 static void sum_drops(struct overview *o)
 {
@@ -74,101 +57,234 @@ static void sum_drops(struct overview *o)
         }
 }
 
+static void take_census(struct overview *o)
+{
+        struct flow_timeouts timeouts;
+        struct flow_reader reader;
+        struct err err = ERR_NULL;
+
+        view_sum(o->view, MAP_FLOW_COUNTERS, 0, (uint64_t *)&o->flow_counters, sizeof(o->flow_counters) / 8);
+        if (flow_reader_open(&reader, o->view->maps.m[MAP_FLOWS], &err)) {
+                problem(o, "%s", err.msg);
+                return;
+        }
+        view_timeouts(o->view, &timeouts);
+        flow_census(&reader, &timeouts, flow_now(), &o->flows);
+        flow_reader_close(&reader);
+}
+
+/* A device that is gone takes its programs along; one that is there has lost them. */
+static void judge_hooks(struct overview *o)
+{
+        if (o->hooks.sockets_missing)
+                problem(o,
+                        "%" PRIu32 " of %" PRIu32 " programs of the cgroup are not attached any more: sockets are not "
+                        "translated",
+                        o->hooks.sockets_missing, o->hooks.sockets);
+        for (size_t i = 0; i < o->hooks.devices_n; i++)
+                if (o->hooks.devices[i].missing && o->hooks.devices[i].name[0])
+                        problem(o, "%" PRIu32 " programs are not attached to %s any more: somebody has taken them away",
+                                o->hooks.devices[i].missing, o->hooks.devices[i].name);
+}
+
+static void take_texts(struct overview *o, const struct json_object *list, const char *fmt)
+{
+        json_array_foreach (list, i, text) {
+                _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+
+                strbuf_printf(&b, "%s%s", fmt, json_is_string(text) ? json_object_get_string(text) : "?");
+                problem(o, "%s", b.data);
+        }
+}
+
 static void gather(struct overview *o)
 {
-        pid_t pid;
+        struct view *v = o->view;
 
-        o->agent = view_agent_status(o->view);
-        pid = (pid_t)json_get_i64(o->agent, "pid", 0);
-        o->running = pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-        table_init(&o->maps, columns, ARRAY_SIZE(columns));
-        add_map(o, MAP_SERVICES, count_entry);
-        add_map(o, MAP_BACKENDS, count_backend);
-        add_map(o, MAP_ROUTES, count_entry);
-        add_map(o, MAP_PODS, count_pod);
-        add_map(o, MAP_SOURCE_RANGES, count_entry);
-        add_map(o, MAP_AFFINITY, count_entry);
-        sum_drops(o);
-        o->problems = (unsigned int)(json_len(json_get(o->agent, "problems")) + json_len(json_get(o->agent, "full"))) +
-                      !o->running + (o->running && !json_get_bool(o->agent, "synced", false));
-}
-
-static const char *agent_text(const struct overview *o)
-{
+        o->agent = view_agent_status(v);
+        o->running = view_agent_runs(v);
+        o->synced = json_get_bool(o->agent, "synced", false);
+        o->knobs_known = pinned_knobs(v->pin_root, &o->knobs) == 0;
         if (!o->running)
-                return "NOT RUNNING; what is loaded goes on as it is, and changes of the API are not followed";
-        return json_get_bool(o->agent, "synced", false) ? "running, in step with the API"
-                                                        : "running, NOT YET in step with the API";
+                problem(o, "the agent is not running: what is loaded goes on as it is, and changes of the API are not "
+                           "followed");
+        else if (!o->synced)
+                problem(o, "the agent is NOT YET in step with the API");
+        hooks_read(v, &o->hooks);
+        judge_hooks(o);
+        take_texts(o, json_get(o->agent, "problems"), "");
+        take_texts(o, json_get(o->agent, "full"), "FULL: map ");
+        take_census(o);
+        sum_drops(o);
+        table_init(&o->maps, fill_columns, FILL_COLUMNS, v->format, v->color);
+        fill_rows(v, &o->flows, &o->maps);
 }
 
-static void print_texts(const struct json_object *list, const char *prefix)
+/* ---- for people */
+
+static void say(const struct overview *o, enum tone tone, const char *label, const char *text)
 {
-        json_array_foreach (list, i, text)
-                printf("%s%s\n", prefix, json_is_string(text) ? json_object_get_string(text) : "?");
+        printf("%-10s%s%s%s\n", label, tone_begin(tone, o->view->color), text, tone_end(tone, o->view->color));
 }
 
-static void print_uplinks(const struct json_object *list)
+static void print_agent(const struct overview *o)
 {
-        json_array_foreach (list, i, uplink) {
-                const char *tc = json_get_str(uplink, "tc"), *xdp = json_get_str(uplink, "xdp");
+        int64_t pid = json_get_i64(o->agent, "pid", 0);
+        char text[128];
 
-                printf("uplink:   %s, tc by %s, xdp %s\n", json_get_str(uplink, "name") ?: "?",
-                       str_empty(tc) ? "nothing" : tc, str_empty(xdp) ? "off" : xdp);
+        if (!o->running)
+                say(o, TONE_BAD, "agent:", "NOT RUNNING");
+        else if (!o->agent)
+                say(o, TONE_WARN, "agent:", "running; it has not told its status (is --run-dir right?)");
+        else {
+                snprintf(text, sizeof(text), "running, %s (pid %" PRId64 ")",
+                         o->synced ? "in step with the API" : "NOT YET in step with the API", pid);
+                say(o, o->synced ? TONE_GOOD : TONE_WARN, "agent:", text);
         }
-}
-
-static void print_skipped(const struct json_object *list)
-{
-        json_array_foreach (list, i, item)
-                printf("skipped:  %s: %s\n", json_get_str(item, "object") ?: "?", json_get_str(item, "reason") ?: "?");
-}
-
-static void print_text(const struct overview *o)
-{
-        printf("agent:    %s\n", agent_text(o));
-        if (o->agent) {
-                printf("node:     %s, %s, socket path %s, version %s\n", json_get_str(o->agent, "node") ?: "?",
-                       json_get_str(o->agent, "routing") ?: "?",
-                       json_get_bool(o->agent, "socketPath", false) ? "on" : "off",
+        if (o->agent)
+                printf("%-10s%s, version %s\n", "node:", json_get_str(o->agent, "node") ?: "?",
                        json_get_str(o->agent, "version") ?: "?");
-                print_uplinks(json_get(o->agent, "uplinks"));
-                print_texts(json_get(o->agent, "fallbacks"), "fallback: ");
-                print_texts(json_get(o->agent, "problems"), "PROBLEM:  ");
-                print_texts(json_get(o->agent, "full"), "FULL:     map ");
-                print_skipped(json_get(o->agent, "skipped"));
-        }
-        printf("packets:  %" PRIu64 " dropped, %" PRIu64 " refused (fairctl drops)\n\n", o->drops, o->refused);
+}
+
+static void print_datapath(const struct overview *o)
+{
+        _cleanup_strbuf_ struct strbuf devices = STRBUF_NULL;
+        bool on = o->hooks.sockets > o->hooks.sockets_missing;
+
+        if (o->knobs_known)
+                printf("%-10s%s to other nodes; masquerade %s\n",
+                       "routing:", o->knobs.flags & KNOB_TUNNEL ? "VXLAN" : "native routes",
+                       o->knobs.flags & KNOB_MASQUERADE ? "on" : "off");
+        printf("%-10s%s", "sockets:", on ? "translated at connect()" : "not translated: every packet is");
+        if (on)
+                printf(", by %" PRIu32 " programs of the cgroup", o->hooks.sockets - o->hooks.sockets_missing);
+        hooks_text(&o->hooks, &devices);
+        printf("\n%-10s%s\n", "devices:", devices.data);
+}
+
+static void print_texts(const struct overview *o)
+{
+        for (size_t i = 0; i < o->problems_n; i++)
+                say(o, TONE_BAD, "PROBLEM:", o->problems[i]);
+        json_array_foreach (json_get(o->agent, "fallbacks"), i, text)
+                say(o, TONE_PLAIN, "fallback:", json_is_string(text) ? json_object_get_string(text) : "?");
+        json_array_foreach (json_get(o->agent, "skipped"), k, item)
+                printf("%-10s%s: %s\n", "skipped:", json_get_str(item, "object") ?: "?",
+                       json_get_str(item, "reason") ?: "?");
+}
+
+static void print_flows(const struct overview *o)
+{
+        const struct flow_counters *c = &o->flow_counters;
+
+        printf("%-10s%" PRIu32 " connections; so far %llu, of which %llu gave way to others, %llu found no room\n",
+               "flows:", o->flows.connections, (unsigned long long)c->inserted, (unsigned long long)c->evicted,
+               (unsigned long long)c->full);
+}
+
+static void print_text(struct overview *o)
+{
+        print_agent(o);
+        print_datapath(o);
+        print_texts(o);
+        printf("%-10s%" PRIu64 " dropped, %" PRIu64 " refused (fairctl drops)\n", "packets:", o->drops, o->refused);
+        print_flows(o);
+        putchar('\n');
         table_print(&o->maps, stdout);
+}
+
+/* ---- for programs */
+
+static void add_flows(const struct overview *o, struct strbuf *b)
+{
+        const struct flow_counters *c = &o->flow_counters;
+        const struct flow_census *f = &o->flows;
+
+        strbuf_printf(b,
+                      ",\n\"flows\":{\"connections\":%" PRIu32 ",\"entriesUsed\":%" PRIu32
+                      ",\"entriesTimedOut\":%" PRIu32 ",\"entries\":%" PRIu32 ",\"sets\":%" PRIu32
+                      ",\"fullSets\":%" PRIu32,
+                      f->connections, f->used, f->over, f->size, f->sets, f->full_sets);
+        strbuf_printf(b,
+                      ",\"inserted\":%llu,\"evicted\":%llu,\"expired\":%llu,\"noRoom\":%llu,\"stale\":%llu,"
+                      "\"portCollisions\":%llu}",
+                      (unsigned long long)c->inserted, (unsigned long long)c->evicted, (unsigned long long)c->expired,
+                      (unsigned long long)c->full, (unsigned long long)c->stale,
+                      (unsigned long long)c->port_collisions);
+}
+
+static void add_datapath(const struct overview *o, struct strbuf *b)
+{
+        strbuf_add_str(b, ",\n\"datapath\":{");
+        if (o->knobs_known)
+                strbuf_printf(b, "\"routing\":\"%s\",\"masquerade\":%s,",
+                              o->knobs.flags & KNOB_TUNNEL ? "vxlan" : "native",
+                              o->knobs.flags & KNOB_MASQUERADE ? "true" : "false");
+        strbuf_printf(b,
+                      "\"socketPath\":%s,\"hooks\":", o->hooks.sockets > o->hooks.sockets_missing ? "true" : "false");
+        hooks_json(&o->hooks, b);
+        strbuf_add_char(b, '}');
 }
 
 static void print_json(const struct overview *o)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
 
-        strbuf_printf(&b, "{\"running\":%s,\"dropped\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"maps\":",
-                      o->running ? "true" : "false", o->drops, o->refused);
+        strbuf_printf(&b,
+                      "{\"running\":%s,\"synced\":%s,\"dropped\":%" PRIu64 ",\"refused\":%" PRIu64 ",\n\"problems\":[",
+                      o->running ? "true" : "false", o->running && o->synced ? "true" : "false", o->drops, o->refused);
+        for (size_t i = 0; i < o->problems_n; i++) {
+                strbuf_add_str(&b, i ? "," : "");
+                strbuf_add_json_str(&b, o->problems[i], strlen(o->problems[i]));
+        }
+        strbuf_add_char(&b, ']');
+        add_datapath(o, &b);
+        add_flows(o, &b);
+        strbuf_add_str(&b, ",\n\"maps\":");
         table_json(&o->maps, &b);
-        strbuf_add_str(&b, ",\"agent\":");
+        strbuf_add_str(&b, ",\n\"agent\":");
         json_write(&b, o->agent);
         printf("%s}\n", b.data);
 }
 
-int ctl_status(int argc, char **argv)
+static int run(struct view *v)
 {
-        struct view v = {.command = "status"};
-        struct overview o = {.view = &v};
-        const struct view_flag flags[] = {{NULL, NULL, NULL}};
-        int r = view_open(&v, argc, argv, flags, help);
+        struct overview o = {.view = v};
+        int r;
 
-        if (r)
-                return view_exit(r);
         gather(&o);
-        if (v.json)
+        if (v->json)
                 print_json(&o);
         else
                 print_text(&o);
+        r = o.problems_n > 0 || fflush(stdout);
+        for (size_t i = 0; i < o.problems_n; i++)
+                free(o.problems[i]);
+        free(o.problems);
         table_deinit(&o.maps);
-        json_object_put(o.agent);
-        view_close(&v);
-        return o.problems > 0;
+        hooks_deinit(&o.hooks);
+        return r;
 }
+
+const struct cli_command ctl_status = {
+        .name = "status",
+        .summary = "this node's dataplane at a glance",
+        .about = "The agent and whether it is in step with the API; how packets go and where programs are attached; "
+                 "what is\n"
+                 "wrong, and which objects were skipped; how full the maps are. The exit status is 0 when all is well "
+                 "and 1\n"
+                 "when there is a problem.\n"
+                 "\n"
+                 "Fields of -o json: running, synced, dropped, refused, problems, datapath (routing, masquerade, "
+                 "socketPath,\n"
+                 "hooks: program, device, ifindex, mode, attached), flows (connections, entriesUsed, entriesTimedOut, "
+                 "entries,\n"
+                 "sets, fullSets, inserted, evicted, expired, noRoom, stale, portCollisions), maps (map, used, max, "
+                 "full: 0 to\n"
+                 "1), agent (what the agent wrote into <run-dir>/status.json).\n",
+        .examples = "fairctl status && echo healthy\n"
+                    "fairctl status -o json | jq '.maps[] | select(.full > 0.8)'\n",
+        .prints = true,
+        .has_maps = true,
+        .run = run,
+};

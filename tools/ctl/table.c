@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,32 +7,88 @@
 #include "base/mem.h"
 #include "ctl/table.h"
 
-void table_init(struct table *t, const struct column *columns, size_t width)
+void table_init(struct table *t, const struct column *columns, size_t width, enum table_format format, bool color)
 {
-        *t = (struct table){.columns = columns, .width = width};
+        *t = (struct table){.columns = columns, .width = width, .format = format, .color = color};
 }
 
 void table_deinit(struct table *t)
 {
-        for (size_t i = 0; i < t->count; i++)
-                free(t->cells[i]);
+        strbuf_deinit(&t->text);
         free(t->cells);
+        free(t->order);
+        free(t->widths);
         *t = (struct table){0};
 }
 
-void table_cell(struct table *t, const char *fmt, ...)
+static bool is_shown(const struct table *t, size_t column)
 {
-        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
-        va_list ap;
+        const struct column *c = &t->columns[column];
 
-        va_start(ap, fmt);
-        strbuf_vprintf(&b, fmt, ap);
-        va_end(ap);
+        if (t->format == TABLE_JSON)
+                return c->key;
+        return c->title && (!c->wide || t->format == TABLE_WIDE);
+}
+
+/* The next cell, empty; false: nobody will see it. */
+static bool next_cell(struct table *t, enum tone tone, struct cell **ret)
+{
         if (t->count == t->cap) {
                 t->cap = MAX(t->cap * 2, 64);
                 t->cells = mem_realloc(t->cells, t->cap, sizeof(*t->cells));
         }
-        t->cells[t->count++] = strbuf_take(&b, NULL);
+        *ret = &t->cells[t->count];
+        **ret = (struct cell){.tone = (uint8_t)tone, .at = t->text.len};
+        return is_shown(t, t->count++ % t->width);
+}
+
+static void cell_printf(struct table *t, enum tone tone, const char *fmt, va_list ap)
+{
+        struct cell *c;
+
+        if (!next_cell(t, tone, &c))
+                return;
+        strbuf_vprintf(&t->text, fmt, ap);
+        c->length = (uint32_t)(t->text.len - c->at);
+}
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        cell_printf(t, TONE_PLAIN, fmt, ap);
+        va_end(ap);
+}
+
+void table_cell_in(struct table *t, enum tone tone, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        cell_printf(t, tone, fmt, ap);
+        va_end(ap);
+}
+
+void table_none(struct table *t)
+{
+        struct cell *c;
+
+        if (!next_cell(t, TONE_PLAIN, &c))
+                return;
+        strbuf_add_str(&t->text, t->format == TABLE_JSON ? "null" : "-");
+        c->none = true;
+        c->length = (uint32_t)(t->text.len - c->at);
+}
+
+void table_number(struct table *t, uint64_t n)
+{
+        struct cell *c;
+
+        if (!next_cell(t, TONE_PLAIN, &c))
+                return;
+        strbuf_add_u64(&t->text, n);
+        c->length = (uint32_t)(t->text.len - c->at);
 }
 
 size_t table_rows(const struct table *t)
@@ -39,102 +96,200 @@ size_t table_rows(const struct table *t)
         return t->count / t->width;
 }
 
-struct row {
-        char **cells;
-        const struct table *table;
-};
-
-static int compare_cells(const char *a, const char *b, bool number)
+static const struct cell *cell_at(const struct table *t, size_t row, size_t column)
 {
-        double x, y;
-
-        if (!number)
-                return strcmp(a, b);
-        x = strtod(a, NULL);
-        y = strtod(b, NULL);
-        return (x > y) - (x < y);
+        return &t->cells[(t->order ? t->order[row] : row) * t->width + column];
 }
 
-static int compare_rows(const void *a, const void *b)
+/* ---- sorting */
+
+static int compare_cells(const struct table *t, const struct cell *a, const struct cell *b, bool number)
 {
-        const struct row *x = a, *y = b;
+        const char *x = t->text.data + a->at, *y = t->text.data + b->at;
+        int order;
+
+        if (number) {
+                double u = strtod(x, NULL), v = strtod(y, NULL);
+
+                return (u > v) - (u < v);
+        }
+        order = memcmp(x, y, MIN(a->length, b->length));
+        return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+static int compare_rows(const void *a, const void *b, void *userdata)
+{
+        const struct table *t = userdata;
+        size_t x = *(const size_t *)a, y = *(const size_t *)b;
         int r = 0;
 
-        for (size_t i = 0; i < x->table->width && !r; i++)
-                r = compare_cells(x->cells[i], y->cells[i], x->table->columns[i].number);
-        return r;
+        for (size_t i = 0; i < t->width && !r; i++)
+                if (is_shown(t, i))
+                        r = compare_cells(t, &t->cells[x * t->width + i], &t->cells[y * t->width + i],
+                                          t->columns[i].kind == COLUMN_NUMBER);
+        return r ? r : (x > y) - (x < y);
 }
 
 void table_sort(struct table *t)
 {
         size_t n = table_rows(t);
-        _cleanup_free_ struct row *rows = mem_realloc(NULL, MAX(n, 1), sizeof(*rows));
-        char **cells = mem_realloc(NULL, MAX(t->count, 1), sizeof(*cells));
 
+        free(t->order);
+        t->order = mem_array(size_t, n + 1);
         for (size_t i = 0; i < n; i++)
-                rows[i] = (struct row){t->cells + i * t->width, t};
-        qsort(rows, n, sizeof(*rows), compare_rows);
-        for (size_t i = 0; i < n; i++)
-                memcpy(cells + i * t->width, rows[i].cells, t->width * sizeof(*cells));
-        free(t->cells);
-        t->cells = cells;
-        t->cap = MAX(t->count, 1);
+                t->order[i] = i;
+        if (n)
+                qsort_r(t->order, n, sizeof(*t->order), compare_rows, t);
 }
 
-static size_t column_width(const struct table *t, size_t column)
-{
-        size_t width = strlen(t->columns[column].title);
+/* ---- for people */
 
-        for (size_t i = column; i < t->count; i += t->width)
-                width = MAX(width, strlen(t->cells[i]));
-        return width;
+const char *tone_begin(enum tone tone, bool color)
+{
+        static const char *const codes[] = {
+                [TONE_PLAIN] = "",       [TONE_GOOD] = "\033[32m", [TONE_WARN] = "\033[33m",
+                [TONE_BAD] = "\033[31m", [TONE_TITLE] = "\033[1m",
+        };
+
+        return color ? codes[tone] : "";
 }
 
-static void print_cell(const struct table *t, size_t column, size_t width, const char *text, FILE *to)
+const char *tone_end(enum tone tone, bool color)
 {
-        bool last = column + 1 == t->width;
+        return color && tone != TONE_PLAIN ? "\033[0m" : "";
+}
 
-        if (t->columns[column].number)
-                fprintf(to, "%*s", (int)width, text);
+static size_t last_shown(const struct table *t)
+{
+        size_t last = 0;
+
+        for (size_t c = 0; c < t->width; c++)
+                if (is_shown(t, c))
+                        last = c;
+        return last;
+}
+
+static void print_padded(const struct table *t, size_t column, size_t width, const char *text, size_t length,
+                         enum tone tone, FILE *to)
+{
+        size_t padding = width > length ? width - length : 0;
+        bool number = t->columns[column].kind == COLUMN_NUMBER, last = column == last_shown(t);
+
+        if (number)
+                fprintf(to, "%*s", (int)padding, "");
+        fputs(tone_begin(tone, t->color), to);
+        fwrite(text, 1, length, to);
+        fputs(tone_end(tone, t->color), to);
+        if (!last)
+                fprintf(to, "%*s", (int)(number ? 2 : padding + 2), "");
         else
-                fprintf(to, "%-*s", last ? 0 : (int)width, text);
-        fputs(last ? "\n" : "  ", to);
+                fputc('\n', to);
 }
 
-void table_print(const struct table *t, FILE *to)
+static void print_titles(const struct table *t, FILE *to)
 {
-        _cleanup_free_ size_t *widths = mem_realloc(NULL, t->width, sizeof(*widths));
+        for (size_t c = 0; c < t->width; c++)
+                if (is_shown(t, c))
+                        print_padded(t, c, t->widths[c], t->columns[c].title, strlen(t->columns[c].title), TONE_TITLE,
+                                     to);
+}
 
-        for (size_t c = 0; c < t->width; c++)
-                widths[c] = column_width(t, c);
-        for (size_t c = 0; c < t->width; c++)
-                print_cell(t, c, widths[c], t->columns[c].title, to);
+static void measure(struct table *t)
+{
+        if (!t->widths) {
+                t->widths = mem_array(size_t, t->width);
+                for (size_t c = 0; c < t->width; c++)
+                        t->widths[c] = is_shown(t, c) ? strlen(t->columns[c].title) : 0;
+        }
         for (size_t i = 0; i < t->count; i++)
-                print_cell(t, i % t->width, widths[i % t->width], t->cells[i], to);
+                t->widths[i % t->width] = MAX(t->widths[i % t->width], (size_t)t->cells[i].length);
+}
+
+static void print_text(struct table *t, FILE *to)
+{
+        bool first = !t->widths;
+
+        measure(t);
+        if (first)
+                print_titles(t, to);
+        for (size_t row = 0; row < table_rows(t); row++)
+                for (size_t c = 0; c < t->width; c++) {
+                        const struct cell *cell = cell_at(t, row, c);
+
+                        if (is_shown(t, c))
+                                print_padded(t, c, t->widths[c], t->text.data + cell->at, cell->length,
+                                             (enum tone)cell->tone, to);
+                }
+}
+
+/* ---- for programs */
+
+static void add_json_cell(const struct table *t, const struct column *column, const struct cell *cell, struct strbuf *b)
+{
+        const char *text = t->text.data + cell->at;
+
+        strbuf_add_char(b, '"');
+        strbuf_add_str(b, column->key);
+        strbuf_add_str(b, "\":");
+        if (column->kind == COLUMN_TEXT && !cell->none)
+                strbuf_add_json_str(b, text, cell->length);
+        else
+                strbuf_add(b, text, cell->length);
+}
+
+static void add_json_row(const struct table *t, size_t row, struct strbuf *b)
+{
+        bool first = true;
+
+        strbuf_add_char(b, '{');
+        for (size_t c = 0; c < t->width; c++) {
+                if (!is_shown(t, c))
+                        continue;
+                if (!first)
+                        strbuf_add_char(b, ',');
+                add_json_cell(t, &t->columns[c], cell_at(t, row, c), b);
+                first = false;
+        }
+        strbuf_add_char(b, '}');
 }
 
 void table_json(const struct table *t, struct strbuf *b)
 {
         strbuf_add_char(b, '[');
-        for (size_t i = 0; i < t->count; i++) {
-                const struct column *c = &t->columns[i % t->width];
-
-                strbuf_add_str(b, i % t->width ? "," : i ? ",\n {" : "\n {");
-                strbuf_printf(b, "\"%s\":", c->key);
-                if (c->number)
-                        strbuf_add_str(b, t->cells[i]);
-                else
-                        strbuf_add_json_str(b, t->cells[i], strlen(t->cells[i]));
-                if (i % t->width == t->width - 1)
-                        strbuf_add_char(b, '}');
+        for (size_t row = 0; row < table_rows(t); row++) {
+                strbuf_add_str(b, row ? ",\n " : "\n ");
+                add_json_row(t, row, b);
         }
-        strbuf_add_str(b, "\n]");
+        strbuf_add_str(b, table_rows(t) ? "\n]" : "]");
 }
 
-void table_print_json(const struct table *t, FILE *to)
+static void print_json(const struct table *t, FILE *to)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
 
-        table_json(t, &b);
-        fprintf(to, "%s\n", b.data);
+        for (size_t row = 0; row < table_rows(t); row++) {
+                strbuf_add_str(&b, t->printed + row ? ",\n " : "[\n ");
+                add_json_row(t, row, &b);
+        }
+        if (b.len)
+                fwrite(b.data, 1, b.len, to);
+}
+
+void table_flush(struct table *t, FILE *to)
+{
+        if (t->format == TABLE_JSON)
+                print_json(t, to);
+        else
+                print_text(t, to);
+        t->printed += table_rows(t);
+        t->count = t->text.len = 0;
+        free(t->order);
+        t->order = NULL;
+}
+
+void table_print(struct table *t, FILE *to)
+{
+        table_flush(t, to);
+        if (t->format == TABLE_JSON)
+                fputs(t->printed ? "\n]\n" : "[]\n", to);
 }

@@ -2,149 +2,138 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/view.h"
 #include "datapath/address.h"
+#include "datapath/pinned.h"
 
-#define EXIT_WITH(status) ((status) + 1)
+#define STATUS_LIMIT (4U << 20)
 
-static const char *value_of(const char *arg, const char *name, int *i, int argc, char **argv)
+int view_wrong(const struct view *v, const char *fmt, ...)
 {
-        const char *rest = str_after(arg, name);
+        va_list ap;
 
-        if (!rest || (*rest && *rest != '='))
-                return NULL;
-        if (*rest == '=')
-                return rest + 1;
-        return *i + 1 < argc ? argv[++*i] : NULL;
+        fprintf(stderr, "fairctl %s: ", v->command);
+        va_start(ap, fmt);
+        vfprintf(stderr, fmt, ap);
+        va_end(ap);
+        fputc('\n', stderr);
+        return 2;
 }
 
-static bool take_flag(const char *arg, const struct view_flag *flag, int *i, int argc, char **argv)
+/* no-color.org: NO_COLOR, when it is there and not empty. */
+static bool wants_color(const char *when)
 {
-        if (!flag->value) {
-                if (strcmp(arg, flag->name) != 0)
-                        return false;
-                *flag->set = true;
+        const char *term = getenv("TERM");
+
+        if (when && str_eq(when, "always"))
                 return true;
-        }
-        const char *value = value_of(arg, flag->name, i, argc, argv);
-
-        if (value)
-                *flag->value = value;
-        return value != NULL;
+        if (when && str_eq(when, "never"))
+                return false;
+        return isatty(STDOUT_FILENO) && str_empty(getenv("NO_COLOR")) && !str_empty(term) && !str_eq(term, "dumb");
 }
 
-static int wrong_usage(const struct view *v, const char *arg)
+static void set_format(struct view *v)
 {
-        fprintf(stderr, "fairctl %s: cannot use `%s`; see fairctl %s --help\n", v->command, arg, v->command);
-        return EXIT_WITH(2);
+        const char *format = view_value(v, "-o");
+
+        v->json = format && str_eq(format, "json");
+        v->format = v->json ? TABLE_JSON : format && str_eq(format, "wide") ? TABLE_WIDE : TABLE_TEXT;
+        v->color = !v->json && wants_color(view_value(v, "--color"));
 }
 
-static bool take_own_flag(const char *arg, const struct view_flag *flags, int *i, int argc, char **argv)
+static void complain_maps(const struct view *v, int r, const struct err *err)
 {
-        for (const struct view_flag *f = flags; f->name; f++)
-                if (take_flag(arg, f, i, argc, argv))
-                        return true;
-        return false;
+        if (r == -ENOENT && access(v->pin_root, F_OK))
+                fprintf(stderr,
+                        "fairctl %s: is fairlead-agent running on this node? Nothing is pinned below %s. Start the "
+                        "agent, or name its place with --pin-root\n",
+                        v->command, v->pin_root);
+        else if (r == -EACCES || r == -EPERM)
+                fprintf(stderr, "fairctl %s: %s: reading BPF maps needs root\n", v->command, err->msg);
+        else
+                fprintf(stderr, "fairctl %s: %s\n", v->command, err->msg);
 }
 
-static int parse_flags(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help)
+static int open_maps(struct view *v, struct err *reterr)
 {
-        const char *format = NULL;
-        const struct view_flag common[] = {
-                {"-o", &format, NULL},
-                {"--output", &format, NULL},
-                {"--pin-root", &v->pin_root, NULL},
-                {"--run-dir", &v->run_dir, NULL},
-                {NULL, NULL, NULL},
-        };
-
-        for (int i = 1; i < argc; i++) {
-                const char *arg = argv[i];
-
-                if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-                        fputs(help, stdout);
-                        return EXIT_WITH(0);
-                }
-                if (!take_own_flag(arg, common, &i, argc, argv) && !take_own_flag(arg, flags, &i, argc, argv))
-                        return wrong_usage(v, arg);
-        }
-        if (format && strcmp(format, "json") != 0 && strcmp(format, "table") != 0) {
-                fprintf(stderr, "fairctl %s: -o %s: give json or table\n", v->command, format);
-                return EXIT_WITH(2);
-        }
-        v->json = format && strcmp(format, "json") == 0;
-        return 0;
+        v->pin_root = view_value(v, "--pin-root") ?: "/sys/fs/bpf/fairlead";
+        v->run_dir = view_value(v, "--run-dir") ?: "/run/fairlead";
+        return maps_open_pinned(&v->maps, v->pin_root, true, reterr);
 }
 
-int view_open(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help)
+int view_open(struct view *v)
 {
         struct err err = ERR_NULL;
         int r;
 
-        v->pin_root = "/sys/fs/bpf/fairlead";
-        v->run_dir = "/run/fairlead";
-        v->maps = MAPS_NULL;
-        r = parse_flags(v, argc, argv, flags, help);
+        v->command = v->cli.command->name;
+        if (v->cli.command->prints)
+                set_format(v);
+        if (!v->cli.command->has_maps)
+                return 0;
+        r = open_maps(v, &err);
         if (r)
-                return r;
-        r = maps_open_pinned(&v->maps, v->pin_root, true, &err);
-        if (r == -ENOENT)
-                fprintf(stderr,
-                        "fairctl %s: no dataplane is loaded here: nothing is pinned below %s. Start fairlead-agent, or "
-                        "name its place with --pin-root\n",
-                        v->command, v->pin_root);
-        else if (r)
-                fprintf(stderr, "fairctl %s: %s%s\n", v->command, err.msg,
-                        r == -EPERM || r == -EACCES ? " (reading BPF maps needs root)" : "");
-        return r ? EXIT_WITH(1) : 0;
+                complain_maps(v, r, &err);
+        return r ? 1 : 0;
 }
 
-int view_open_list(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help)
+int view_open_quietly(struct view *v)
 {
-        bool list = argc > 1 && strcmp(argv[1], "list") == 0;
-
-        if (!list && (argc < 2 || strcmp(argv[1], "--help") != 0)) {
-                fprintf(stderr, "fairctl %s: use `fairctl %s`; see fairctl %s --help\n", argv[0], v->command,
-                        v->command);
-                return EXIT_WITH(2);
-        }
-        return view_open(v, argc - list, argv + list, flags, help);
+        return open_maps(v, NULL);
 }
 
 void view_close(struct view *v)
 {
+        for (uint32_t i = 0; v->names && i < SERVICE_IDS; i++)
+                free(v->names[i]);
+        free(v->names);
+        json_object_put(v->agent);
         maps_deinit(&v->maps);
+        cli_deinit(&v->cli);
+}
+
+/* ---- tables */
+
+void view_table(const struct view *v, struct table *ret)
+{
+        table_init(ret, v->cli.command->columns, v->cli.command->width, v->format, v->color);
 }
 
 int view_print(const struct view *v, struct table *t)
 {
-        table_sort(t);
-        if (v->json)
-                table_print_json(t, stdout);
-        else
-                table_print(t, stdout);
+        table_print(t, stdout);
         table_deinit(t);
         return fflush(stdout) ? 1 : 0;
 }
 
-const char *view_service_name(const struct view *v, uint32_t id, char buf[static SERVICE_NAME_SIZE])
+/* ---- texts */
+
+static char *read_name(const struct view *v, uint32_t id)
 {
         struct service_name name;
 
-        if (id && map_lookup(v->maps.m[MAP_SERVICE_NAMES], &id, &name) == 0 && *name.name) {
-                memcpy(buf, name.name, SERVICE_NAME_SIZE);
-                buf[SERVICE_NAME_SIZE - 1] = '\0';
-        } else {
-                snprintf(buf, SERVICE_NAME_SIZE, id ? "#%" PRIu32 : "-", id);
-        }
-        return buf;
+        if (map_lookup(v->maps.m[MAP_SERVICE_NAMES], &id, &name) || !*name.name)
+                return mem_printf("#%" PRIu32, id);
+        return mem_strndup(name.name, SERVICE_NAME_SIZE - 1);
+}
+
+const char *view_service_name(struct view *v, uint32_t id)
+{
+        if (id == 0 || id >= SERVICE_IDS)
+                return "-";
+        if (!v->names)
+                v->names = mem_zalloc(SERVICE_IDS * sizeof(*v->names));
+        if (!v->names[id])
+                v->names[id] = read_name(v, id);
+        return v->names[id];
 }
 
 const char *view_proto(uint8_t proto, char buf[static 8])
@@ -195,6 +184,32 @@ const char *view_age(uint64_t s, char buf[static 16])
         return buf;
 }
 
+const char *view_amount(uint64_t n, char buf[static 16])
+{
+        static const char units[] = "kMGTPE";
+        double x = (double)n;
+        int unit = -1;
+
+        if (n < 10000) {
+                snprintf(buf, 16, "%u", (unsigned int)n);
+                return buf;
+        }
+        while (x >= 999.95 && units[unit + 1]) {
+                x /= 1000;
+                unit++;
+        }
+        snprintf(buf, 16, "%.1f%c", x, units[unit]);
+        return buf;
+}
+
+const char *view_mac(const __u8 mac[static 6], char buf[static 18])
+{
+        snprintf(buf, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+        return buf;
+}
+
+/* ---- maps */
+
 int view_sum(const struct view *v, enum map_id id, uint32_t index, uint64_t *ret, size_t n)
 {
         const struct map *m = v->maps.m[id];
@@ -233,25 +248,33 @@ int view_slots(const struct view *v, struct slot_range range, uint32_t **ret)
         return 0;
 }
 
-uint32_t view_flow_now(void)
-{
-        return (uint32_t)(clock_mono_ms() / 1000);
-}
+/* ---- the agent */
 
-#define STATUS_LIMIT (4U << 20)
-
-struct json_object *view_agent_status(const struct view *v)
+const struct json_object *view_agent_status(struct view *v)
 {
         _cleanup_free_ char *path = mem_printf("%s/status.json", v->run_dir), *text = NULL;
-        struct json_object *o = NULL;
         size_t len;
 
-        if (file_read(path, STATUS_LIMIT, &text, &len, NULL) || json_parse(text, len, &o, NULL))
-                return NULL;
-        return o;
+        if (!v->agent_read && file_read(path, STATUS_LIMIT, &text, &len, NULL) == 0)
+                json_parse(text, len, &v->agent, NULL);
+        v->agent_read = true;
+        return v->agent;
 }
 
-void view_timeouts(const struct view *v, struct flow_timeouts *ret)
+/* A number may be another process's by now. */
+static bool is_agent(pid_t pid)
+{
+        _cleanup_free_ char *path = mem_printf("/proc/%d/comm", (int)pid), *name = NULL;
+
+        return pid > 0 && file_read(path, 4096, &name, NULL, NULL) == 0 && str_has_prefix(name, "fairlead-agent");
+}
+
+bool view_agent_runs(struct view *v)
+{
+        return pinned_in_use(v->pin_root) || is_agent((pid_t)json_get_i64(view_agent_status(v), "pid", 0));
+}
+
+static void agent_timeouts(struct view *v, struct flow_timeouts *ret)
 {
         static const struct {
                 const char *key;
@@ -265,10 +288,19 @@ void view_timeouts(const struct view *v, struct flow_timeouts *ret)
                 {"udp_stream", offsetof(struct flow_timeouts, udp_stream), 120},
                 {"icmp", offsetof(struct flow_timeouts, icmp), 30},
         };
-        _cleanup_json_ struct json_object *status = view_agent_status(v);
-        const struct json_object *timeouts = json_get(status, "timeouts");
+        const struct json_object *timeouts = json_get(view_agent_status(v), "timeouts");
 
         for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
                 *(uint32_t *)((char *)ret + fields[i].offset) =
                         (uint32_t)json_get_i64(timeouts, fields[i].key, fields[i].otherwise);
+}
+
+void view_timeouts(struct view *v, struct flow_timeouts *ret)
+{
+        struct knobs knobs;
+
+        if (pinned_knobs(v->pin_root, &knobs) == 0)
+                *ret = knobs.timeouts;
+        else
+                agent_timeouts(v, ret);
 }

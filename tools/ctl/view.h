@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the commands that look into the dataplane share: their flags, the pinned maps, names, sums over CPUs. */
+/* What commands work with: what was typed, the pinned maps, and the ways of showing things that all of them share. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,64 +8,76 @@
 #include "base/json.h"
 #include "bpf/abi/config.h"
 #include "bpf/abi/maps.h"
+#include "ctl/cli.h"
 #include "ctl/table.h"
 #include "datapath/map.h"
 
-/* A filter of a command: "--service NAME". */
-struct view_flag {
-        const char *name;
-        const char **value; /* NULL: a switch, then set */
-        bool *set;
-};
-
 struct view {
+        struct cli cli;
         const char *command;  /* "flow list", for messages */
         const char *pin_root; /* --pin-root */
         const char *run_dir;  /* --run-dir */
-        bool json;            /* -o json */
+        enum table_format format;
+        bool json;  /* -o json */
+        bool color; /* --color, NO_COLOR, and whether stdout is a terminal */
         struct maps maps;
+        char **names; /* service ports' by id, as far as they were asked for; view_service_name */
+        struct json_object *agent;
+        bool agent_read;
 };
 
-#define VIEW_HELP                                                                                                      \
-        "  -o json          print JSON instead of a table\n"                                                           \
-        "  --pin-root DIR   where the agent pins its maps (default /sys/fs/bpf/fairlead)\n"                            \
-        "  --run-dir DIR    the agent's run_dir (default /run/fairlead)\n"                                             \
-        "\n"                                                                                                           \
-        "It reads the kernel's maps: the agent need not run.\n"
-
-/* Parses flags (the common ones and the command's own, an array that ends with an empty element) and opens the maps.
- * 0, or the exit status + 1 that is to be returned at once (use view_exit): after --help, wrong usage (2), no maps (1).
- */
-int view_open(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help);
-/* The same for a command whose only verb is `list`: `fairctl NAME list [flags]`. */
-int view_open_list(struct view *v, int argc, char **argv, const struct view_flag *flags, const char *help);
+/* Sets what the flags say, and opens the maps if the command reads them. 0, or the exit status after a complaint. */
+int view_open(struct view *v);
+/* The maps alone, for who completes words: nothing is said. 0 or negative errno. */
+int view_open_quietly(struct view *v);
 void view_close(struct view *v);
 
-static inline int view_exit(int r)
+static inline const char *view_value(const struct view *v, const char *flag)
 {
-        return r - 1;
+        return cli_value(&v->cli, flag);
 }
 
-/* Sorts, prints as asked for, frees. Returns the exit status. */
+static inline bool view_is_set(const struct view *v, const char *flag)
+{
+        return cli_is_set(&v->cli, flag);
+}
+
+/* The n-th argument, or NULL. */
+static inline const char *view_argument(const struct view *v, size_t n)
+{
+        return n < v->cli.argument_count ? v->cli.arguments[n] : NULL;
+}
+
+/* "fairctl flow list: --src x: give an IP address": to stderr. Returns 2, the exit status of wrong usage. */
+int view_wrong(const struct view *v, const char *fmt, ...) _printf_(2, 3);
+
+/* A table with the command's columns, in the format that was asked for. */
+void view_table(const struct view *v, struct table *ret);
+/* Prints and frees. Returns the exit status. */
 int view_print(const struct view *v, struct table *t);
 
-/* "default/web:http/TCP"; "#7" when the id has no name. Returns buf. */
-const char *view_service_name(const struct view *v, uint32_t id, char buf[static SERVICE_NAME_SIZE]);
+/* "default/web:http/TCP"; "#7" when the id has no name, "-" for 0. Borrowed until view_close. */
+const char *view_service_name(struct view *v, uint32_t id);
 /* "TCP", "UDP", "SCTP", "ICMP", "ICMPv6" or the number. Returns buf. */
 const char *view_proto(uint8_t proto, char buf[static 8]);
 /* "Any node address" of either family: the key of a NodePort. */
 bool view_is_any(const struct addr *a);
 /* "10.0.0.1:80"; "*:80" and "[*]:80" for any node address. */
 const char *view_endpoint(const struct addr *a, __be16 port, char buf[static 64]);
-/* "3d4h", "12m", "7s". */
+/* "3d4h", "12m5s", "7s". */
 const char *view_age(uint64_t seconds, char buf[static 16]);
+/* "812", "12.3k", "4.6M": for people; decimal. */
+const char *view_amount(uint64_t n, char buf[static 16]);
+/* "aa:bb:cc:dd:ee:ff" */
+const char *view_mac(const __u8 mac[static 6], char buf[static 18]);
 /* Sums of the 64-bit counters that a per-CPU map has at that index: ret[0] to ret[n - 1]. */
 int view_sum(const struct view *v, enum map_id map, uint32_t index, uint64_t *ret, size_t n);
 /* The backend ids of a range, owned by the caller. 0 or negative errno. */
 int view_slots(const struct view *v, struct slot_range range, uint32_t **ret);
-/* Seconds by the clock of the flow table (CLOCK_MONOTONIC). */
-uint32_t view_flow_now(void);
-/* What the agent wrote into <run_dir>/status.json, owned by the caller; NULL when there is nothing to be read. */
-struct json_object *view_agent_status(const struct view *v);
-/* The timeouts of flows by that file, else the defaults. */
-void view_timeouts(const struct view *v, struct flow_timeouts *ret);
+
+/* What the agent wrote into <run_dir>/status.json, borrowed; NULL when there is nothing to be read. */
+const struct json_object *view_agent_status(struct view *v);
+/* Does an agent hold the pinned dataplane, or is the process that wrote it there? */
+bool view_agent_runs(struct view *v);
+/* The time-outs of flows: those of the loaded programs, else the agent's, else the defaults. */
+void view_timeouts(struct view *v, struct flow_timeouts *ret);

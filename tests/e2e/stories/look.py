@@ -62,9 +62,9 @@ def lists(lab, cast, made):
         to, port = n1.ips[family], seen.node_port(80)
         reached(lab, lab.client, to, port, {"b", "c"})
         name = name_of(lab.client.peer.open(f"look{family}", to, port, source_port=46000))
-        rows = json.loads(n1.fairctl("flow", "list", "--client", CLIENT[family], "-o", "json"))
+        rows = json.loads(n1.fairctl("flow", "list", "--src", CLIENT[family], "-o", "json"))
         ip = {"b": cast.b, "c": cast.c}[name].ips[family]
-        tap.ok(any("46000" in r["client"] and ip in r["backend"] for r in rows),
+        tap.ok(any(r["sourcePort"] == 46000 and r["backend"] == ip for r in rows),
                f"IPv{family}: fairctl flow list shows a connection and its backend", rows)
         lab.client.peer.close(f"look{family}")
     for node in lab.nodes.values():
