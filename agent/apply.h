@@ -52,6 +52,9 @@ void apply_remove_frontend(struct apply *a, const struct service_key *key);
 void apply_free_backend(struct apply *a, uint32_t id);
 /* Writes the filters, whole. */
 int apply_adopted(struct apply *a);
+/* Removes from the maps what the books do not know, and writes the filters: for maps that somebody else has written to.
+ * What is known and not there, services in doubt put back. 0 or negative errno. */
+int apply_sweep(struct apply *a);
 
 struct apply_stats {
         uint32_t frontends, service_ids, backends, slot_lines, source_ranges; /* in use */

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "agent/caps.h"
+#include "agent/check/check.h"
 #include "agent/health.h"
 #include "agent/status.h"
 #include "base/clock.h"
@@ -162,6 +163,14 @@ static void on_network_changed(void *userdata)
                 status_changed(a->status);
 }
 
+static void on_repair(void *userdata)
+{
+        struct agent *a = userdata;
+
+        if (a->services)
+                services_repair(a->services);
+}
+
 static void on_services_changed(void *userdata)
 {
         struct agent *a = userdata;
@@ -272,6 +281,7 @@ static int start_network(struct agent *a, struct err *reterr)
                                     .own_node = a->config.node_name,
                                     .by_packets = !datapath_serves_sockets(a->datapath),
                                     .changed = on_network_changed,
+                                    .repair = on_repair,
                                     .userdata = a};
 
         return network_new(&opts, &a->network, reterr);
@@ -402,9 +412,11 @@ int main(int argc, char **argv)
 {
         struct agent a = {.start_ns = clock_mono_ns()};
         struct err err = ERR_NULL;
-        bool clean = argc > 1 && str_eq(argv[1], "cleanup");
+        bool clean = argc > 1 && str_eq(argv[1], "cleanup"), check = argc > 1 && str_eq(argv[1], "check");
+        bool repair = check && argc > 2 && str_eq(argv[2], "--repair");
+        int words = clean + check + repair;
         enum log_level level = LOG_LEVEL_INFO;
-        int r = agent_config_parse(argc - clean, argv + clean, &a.config, &err);
+        int r = agent_config_parse(argc - words, argv + words, &a.config, &err);
 
         if (r == CONFIG_EXIT)
                 return 0;
@@ -413,9 +425,9 @@ int main(int argc, char **argv)
                 return 2;
         }
         log_level_parse(a.config.log_level, &level);
-        log_init("agent", level);
+        log_init(check ? "check" : "agent", check ? MAX(level, LOG_LEVEL_WARN) : level);
         signal(SIGPIPE, SIG_IGN);
-        r = clean ? cleanup(&a.config, &err) : run(&a, &err);
+        r = check ? check_run(&a.config, repair, &err) : clean ? cleanup(&a.config, &err) : run(&a, &err);
         if (r)
                 fprintf(stderr, "fairlead-agent: %s\n", *err.msg ? err.msg : strerror(-r));
         agent_config_deinit(&a.config);

@@ -294,6 +294,22 @@ static void tell_ports(struct network *n)
                 n->opts.changed(n->opts.userdata);
 }
 
+/* The maps are not what is remembered of them: whoever has written there was not this agent. */
+static int write_anew(struct network *n, struct err *reterr)
+{
+        int res;
+
+        routemap_deinit(&n->routes);
+        res = routemap_init(&n->routes, n->dataplane.maps->m[MAP_ROUTES], reterr);
+        n->node_written = n->pruned = false;
+        attachments_again(n->attachments);
+        network_dirty(n, 0);
+        log_info("the tables are written anew", "reason=\"somebody asked for it\"");
+        if (n->opts.repair)
+                n->opts.repair(n->opts.userdata);
+        return res;
+}
+
 static int serve(void *userdata, const struct request *request, struct strbuf *extra, struct err *reterr)
 {
         struct network *n = userdata;
@@ -311,6 +327,9 @@ static int serve(void *userdata, const struct request *request, struct strbuf *e
         case REQUEST_STATUS:
                 strbuf_printf(extra, ",\"ready\":%s,\"problem\":", n->view.ready ? "true" : "false");
                 strbuf_add_json_str(extra, n->problem, strlen(n->problem));
+                break;
+        case REQUEST_REPAIR:
+                res = write_anew(n, reterr);
                 break;
         }
         return res;

@@ -47,6 +47,7 @@ struct network_opts {
         const char *own_node;
         bool by_packets;                 /* the host's processes get nothing translated at the socket */
         void (*changed)(void *userdata); /* the view, the host ports or the problem have changed */
+        void (*repair)(void *userdata);  /* or NULL: somebody asks to have the tables written anew */
         void *userdata;
 };
 

@@ -345,6 +345,17 @@ int services_watch(struct services *s, struct kube_client *client)
         return 0;
 }
 
+void services_repair(struct services *s)
+{
+        if (apply_sweep(s->apply))
+                log_warn("not all that is too much in the service tables could be removed", "");
+        hashmap_foreach (&s->entries, slot) {
+                ((struct entry *)slot->value)->doubt = true;
+                services_mark(s, slot->value);
+        }
+        services_schedule(s);
+}
+
 /* ---- what others ask ---- */
 
 void services_observe(struct services *s, const struct services_observer *observer)

@@ -41,6 +41,9 @@ void services_initial_state_is_there(struct services *s);
 void services_set_node(struct services *s, const struct node_view *node, const struct host_port *ports, size_t n);
 /* Brings everything up to date now. */
 void services_sync(struct services *s);
+/* Soon everything is written anew that should be in the tables, and what should not is removed: for tables that
+ * somebody else has written to. Traffic goes on meanwhile. */
+void services_repair(struct services *s);
 bool services_is_synced(const struct services *s);
 
 struct services_stats {

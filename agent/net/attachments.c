@@ -433,6 +433,12 @@ uint32_t attachments_check(struct attachments *a, const struct net_inputs *in, b
         return repairs;
 }
 
+void attachments_again(struct attachments *a)
+{
+        hashmap_foreach (&a->by_id, slot)
+                ((struct attachment *)slot->value)->stamp = (struct stamp){0};
+}
+
 /* ---- what others want to know */
 
 uint64_t attachments_generation(const struct attachments *a)
@@ -460,29 +466,6 @@ size_t attachments_places(struct attachments *a, const struct pod_place **ret)
         }
         *ret = a->places;
         return a->places_n;
-}
-
-static void add_ports(struct attachments *a, const struct record *r)
-{
-        for (size_t i = 0; i < r->ports_n; i++) {
-                const struct port_mapping *p = &r->ports[i];
-                const struct addr *ips[] = {p->any_v4 ? &r->v4 : NULL, p->any_v6 ? &r->v6 : NULL};
-
-                for (size_t k = 0; k < ARRAY_SIZE(ips); k++) {
-                        struct host_port *h = &a->ports[a->ports_n];
-
-                        if (!ips[k] || address_is_zero(ips[k]))
-                                continue;
-                        memset(h, 0, sizeof(*h));
-                        str_copy(h->owner, sizeof(h->owner), r->pod);
-                        h->host_ip = p->host_ip;
-                        h->pod_ip = *ips[k];
-                        h->host_port = p->host_port;
-                        h->container_port = p->container_port;
-                        h->proto = p->proto;
-                        a->ports_n++;
-                }
-        }
 }
 
 static int compare_ports(const void *a, const void *b)
@@ -513,7 +496,7 @@ size_t attachments_host_ports(struct attachments *a, const struct host_port **re
                 const struct attachment *t = slot->value;
 
                 if (t->there)
-                        add_ports(a, &t->record);
+                        a->ports_n += plug_host_ports(&t->record, a->ports + a->ports_n);
         }
         qsort(a->ports, a->ports_n, sizeof(*a->ports), compare_ports);
         *ret = a->ports;

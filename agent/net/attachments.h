@@ -39,6 +39,8 @@ uint32_t attachments_check(struct attachments *a, const struct net_inputs *in, b
 bool attachments_whole(const struct attachments *a);
 /* How often something was plugged in: what the kernel told before that is not true any more. */
 uint64_t attachments_plugs(const struct attachments *a);
+/* The next scan reads and plugs in all of them anew. */
+void attachments_again(struct attachments *a);
 /* A link is gone. */
 void attachments_link_gone(struct attachments *a, uint32_t ifindex);
 

@@ -35,6 +35,32 @@ struct pod plug_pod(const struct record *r)
         return p;
 }
 
+size_t plug_host_ports(const struct record *r, struct host_port *ret)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < r->ports_n; i++) {
+                const struct port_mapping *p = &r->ports[i];
+                const struct addr *ips[] = {p->any_v4 ? &r->v4 : NULL, p->any_v6 ? &r->v6 : NULL};
+
+                for (size_t k = 0; k < ARRAY_SIZE(ips); k++) {
+                        struct host_port *h = &ret[n];
+
+                        if (!ips[k] || address_is_zero(ips[k]))
+                                continue;
+                        memset(h, 0, sizeof(*h));
+                        str_copy(h->owner, sizeof(h->owner), r->pod);
+                        h->host_ip = p->host_ip;
+                        h->pod_ip = *ips[k];
+                        h->host_port = p->host_port;
+                        h->container_port = p->container_port;
+                        h->proto = p->proto;
+                        n++;
+                }
+        }
+        return n;
+}
+
 static int check_device(const struct plug *p, const struct record *r, struct err *reterr)
 {
         struct net_link l;

@@ -17,6 +17,8 @@ struct plug {
 /* Pure: what the maps are told. */
 struct pod_place plug_place(const struct record *r);
 struct pod plug_pod(const struct record *r);
+/* ret has room for two of each mapping. Returns the number. */
+size_t plug_host_ports(const struct record *r, struct host_port *ret);
 
 /* The device that the record names has to be there. The program is attached before the maps let the pod speak. */
 int plug_in(const struct plug *p, const struct net_inputs *in, const struct record *r, struct err *reterr);

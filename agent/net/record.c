@@ -279,10 +279,12 @@ int request_parse(const char *line, size_t len, struct request *ret, struct err 
                 [REQUEST_ATTACH] = "attach",
                 [REQUEST_DETACH] = "detach",
                 [REQUEST_STATUS] = "status",
+                [REQUEST_REPAIR] = "repair",
         };
         _cleanup_json_ struct json_object *o = NULL;
         struct request r = {0};
         const char *op, *id;
+        bool of_one;
         size_t i = 0;
         int res = json_parse(line, len, &o, reterr);
 
@@ -292,12 +294,13 @@ int request_parse(const char *line, size_t len, struct request *ret, struct err 
         while (i < ARRAY_SIZE(ops) && !str_eq(op, ops[i]))
                 i++;
         if (i == ARRAY_SIZE(ops))
-                return err_set(reterr, -EINVAL, "op: must be attach, detach or status");
+                return err_set(reterr, -EINVAL, "op: must be attach, detach, status or repair");
         r.op = (enum request_op)i;
         id = json_get_str(o, "id");
-        if (r.op != REQUEST_STATUS && (!id || !record_id_valid(id)))
+        of_one = r.op == REQUEST_ATTACH || r.op == REQUEST_DETACH;
+        if (of_one && (!id || !record_id_valid(id)))
                 return err_set(reterr, -EINVAL, "id: must be containerID-ifname, as the record's file is named");
-        if (id && r.op != REQUEST_STATUS)
+        if (id && of_one)
                 str_copy(r.id, sizeof(r.id), id);
         *ret = r;
         return 0;

@@ -53,6 +53,7 @@ enum request_op {
         REQUEST_ATTACH,
         REQUEST_DETACH,
         REQUEST_STATUS,
+        REQUEST_REPAIR,
 };
 
 struct request {

@@ -218,3 +218,15 @@ uint32_t ids_used(const struct ids *ids)
 {
         return slots_used(ids->slots);
 }
+
+bool ids_has(const struct ids *ids, uint32_t id)
+{
+        const struct slots *s = ids->slots;
+
+        if (id >= s->total || find_bit(s, id, id + 1, true) != id)
+                return false;
+        for (size_t i = 0; i < s->rests_count; i++)
+                if (s->rests[(s->rests_first + i) % s->rests_cap].range.base == id)
+                        return false;
+        return true;
+}

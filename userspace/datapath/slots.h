@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -33,3 +34,4 @@ int ids_alloc(struct ids *ids, uint64_t now_ms, uint32_t *ret); /* 0, SLOTS_FULL
 int ids_adopt(struct ids *ids, uint32_t id);                    /* 0, -EEXIST, -ERANGE */
 void ids_release(struct ids *ids, uint32_t id, uint64_t now_ms);
 uint32_t ids_used(const struct ids *ids);
+bool ids_has(const struct ids *ids, uint32_t id); /* somebody does; not one that rests */
