@@ -59,6 +59,8 @@ def free_port():
 def answers(port):
     code, said = ask("connect", "--count", 30, "--concurrency", 3, f"127.0.0.1:{port}")
     tap.is_((code, said["ok"], said["failed"], said["names"]), (0, 30, 0, {"one": 30}), "connections are counted by server")
+    code, said = ask("connect", "--count", 8, "--by-address", "--slow", 500, f"127.0.0.1:{port}")
+    tap.is_((code, said["names"], said["slow"]), (0, {f"127.0.0.1:{port}": 8}, 0), "or by the server's address; slow ones too")
     code, said = ask("connect", f"127.0.0.1:{port}")
     last = said["last"]
     tap.is_((last["name"], last["client"], last["local"], last["peer"]),

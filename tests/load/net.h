@@ -53,8 +53,9 @@ void net_counts_add(struct net_counts *c, const char *name, size_t len);
 void net_counts_json(const struct net_counts *c, struct strbuf *b);
 void net_counts_deinit(struct net_counts *c);
 
-/* Buckets of 1/16 of a power of two: a quantile is at most 6 % too large. */
-#define NET_TIME_BUCKETS (16 * 40)
+/* Buckets of 1/64 of a power of two: a quantile is at most 1.6 % too large. */
+#define NET_TIME_STEPS   64
+#define NET_TIME_BUCKETS (NET_TIME_STEPS * 38)
 
 struct net_times {
         uint32_t bucket[NET_TIME_BUCKETS];
@@ -87,16 +88,17 @@ struct net_client_opts {
         size_t n_targets;
         struct net_address bind; /* len 0: not bound */
         bool udp, unconnected, mapped, hold, reopen, announce;
+        bool by_address; /* count answers by the address that the server has for itself, instead of its name */
         enum net_close {
                 NET_CLOSE_CLIENT, /* we first: TIME_WAIT is ours */
                 NET_CLOSE_SERVER,
                 NET_CLOSE_RESET,
         } close;
         uint32_t concurrency, bytes;
-        uint64_t count;       /* requests; 0: until the time is over */
-        uint64_t duration_ns; /* 0: until the count is reached or it is stopped */
-        uint64_t timeout_ns, interval_ns;
-        const char *text; /* of the request; NULL: its number */
+        uint64_t count;                            /* requests; 0: until the time is over */
+        uint64_t duration_ns;                      /* 0: until the count is reached or it is stopped */
+        uint64_t timeout_ns, interval_ns, slow_ns; /* slow_ns: 0, or count what takes longer to connect */
+        const char *text;                          /* of the request; NULL: its number */
 };
 
 int net_client(const struct net_client_opts *o);

@@ -39,7 +39,7 @@ struct client {
         uint32_t answered;   /* sessions that have been, for --announce */
         uint32_t dead, busy; /* sessions in those states */
         bool look;           /* somebody may be able to go on */
-        uint64_t started_ns, issued, ok, failed, opened, broken, longest_gap_ns;
+        uint64_t started_ns, issued, ok, failed, opened, broken, slow, longest_gap_ns;
         struct net_counts names, errors;
         struct net_times connect, answer;
         struct strbuf last;
@@ -230,6 +230,7 @@ static void connected(struct client *c, struct session *s)
                 return;
         }
         net_times_add(&c->connect, now - s->started_ns);
+        c->slow += c->o->slow_ns && now - s->started_ns > c->o->slow_ns;
         if (c->o->hold)
                 s->started_ns = now;
         s->state = SESSION_ASKING;
@@ -275,7 +276,7 @@ static void describe(struct client *c, const struct session *s, const char *cons
 static void complete(struct client *c, struct session *s, const struct sockaddr_storage *from)
 {
         uint64_t now = clock_mono_ns();
-        const char *words[3];
+        const char *words[3], *who;
 
         if (!answer_words(s, words)) {
                 if (c->o->hold && c->o->udp) /* of a request that was given up */
@@ -289,7 +290,8 @@ static void complete(struct client *c, struct session *s, const struct sockaddr_
                 return;
         }
         net_times_add(&c->answer, now - s->started_ns);
-        net_counts_add(&c->names, words[0], strcspn(words[0], " "));
+        who = words[c->o->by_address ? 2 : 0];
+        net_counts_add(&c->names, who, strcspn(who, " "));
         c->ok++;
         c->busy--;
         note_gap(c, s, now);
@@ -395,6 +397,8 @@ static void print_result(const struct client *c, double seconds)
         strbuf_add_str(&b, ", \"names\": ");
         net_counts_json(&c->names, &b);
         strbuf_printf(&b, ", \"seconds\": %.3f, \"rate\": %.1f", seconds, seconds > 0 ? (double)c->ok / seconds : 0);
+        if (c->o->slow_ns)
+                strbuf_printf(&b, ", \"slow\": %llu", (unsigned long long)c->slow);
         if (c->connect.n) {
                 strbuf_add_str(&b, ", \"connect_us\": ");
                 net_times_json(&c->connect, &b);

@@ -47,6 +47,8 @@ static const char usage_text[] =
         "  --timeout MS      of connecting and of an answer (default 2000); what comes later counts as lost\n"
         "  --interval MS     hold: between an answer and the connection's next request (default 0)\n"
         "  --reopen          hold: open a broken connection again (else it is not used any more)\n"
+        "  --slow MS         connect: count as \"slow\" what takes longer to get connected\n"
+        "  --by-address      names: count by the server's address (LOCAL) instead of its name\n"
         "  --announce        hold: print {\"open\": C} once all connections have been answered\n"
         "  --close HOW       connect: who closes first: client (default), server, reset (no TIME_WAIT)\n"
         "\n"
@@ -208,6 +210,8 @@ static int take_number(struct net_client_opts *o, int opt, const char *arg)
                 return parse_ns(arg, NS_PER_MS, &o->timeout_ns);
         case 'i':
                 return parse_ns(arg, NS_PER_MS, &o->interval_ns);
+        case 'S':
+                return parse_ns(arg, NS_PER_MS, &o->slow_ns);
         default:
                 return -1;
         }
@@ -230,6 +234,9 @@ static int take_option(struct net_client_opts *o, int opt, const char *arg)
                 return 0;
         case 'A':
                 o->announce = true;
+                return 0;
+        case 'L':
+                o->by_address = true;
                 return 0;
         case 'b':
                 return parse_bind(arg, &o->bind);
@@ -266,11 +273,23 @@ static int take_targets(struct net_client_opts *o, int n, char **texts)
 static int main_client(bool hold, int argc, char **argv)
 {
         static const struct option longs[] = {
-                {"udp", 0, NULL, 'u'},     {"unconnected", 0, NULL, 'U'}, {"mapped", 0, NULL, 'm'},
-                {"reopen", 0, NULL, 'r'},  {"announce", 0, NULL, 'A'},    {"bind", 1, NULL, 'b'},
-                {"text", 1, NULL, 't'},    {"close", 1, NULL, 'C'},       {"concurrency", 1, NULL, 'c'},
-                {"count", 1, NULL, 'N'},   {"duration", 1, NULL, 'd'},    {"bytes", 1, NULL, 'B'},
-                {"timeout", 1, NULL, 'T'}, {"interval", 1, NULL, 'i'},    {NULL, 0, NULL, 0},
+                {"udp", 0, NULL, 'u'},
+                {"unconnected", 0, NULL, 'U'},
+                {"mapped", 0, NULL, 'm'},
+                {"reopen", 0, NULL, 'r'},
+                {"announce", 0, NULL, 'A'},
+                {"bind", 1, NULL, 'b'},
+                {"text", 1, NULL, 't'},
+                {"close", 1, NULL, 'C'},
+                {"concurrency", 1, NULL, 'c'},
+                {"count", 1, NULL, 'N'},
+                {"duration", 1, NULL, 'd'},
+                {"bytes", 1, NULL, 'B'},
+                {"timeout", 1, NULL, 'T'},
+                {"interval", 1, NULL, 'i'},
+                {"slow", 1, NULL, 'S'},
+                {"by-address", 0, NULL, 'L'},
+                {NULL, 0, NULL, 0},
         };
         struct net_client_opts o = {.concurrency = 1, .bytes = 32, .timeout_ns = 2 * NS_PER_S, .hold = hold};
         int opt, r = 0;

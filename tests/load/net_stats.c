@@ -51,20 +51,20 @@ static size_t time_bucket(uint64_t ns)
 {
         unsigned power;
 
-        if (ns < 16)
+        if (ns < NET_TIME_STEPS)
                 return ns;
         power = 63 - (unsigned)__builtin_clzll(ns);
-        if (power >= 40)
+        if (power >= 43)
                 return NET_TIME_BUCKETS - 1;
-        return (size_t)(power - 3) * 16 + (ns >> (power - 4) & 15);
+        return (size_t)(power - 5) * NET_TIME_STEPS + (ns >> (power - 6) & (NET_TIME_STEPS - 1));
 }
 
 /* The upper end. */
 static uint64_t bucket_time(size_t bucket)
 {
-        if (bucket < 16)
+        if (bucket < NET_TIME_STEPS)
                 return bucket;
-        return (17 + (bucket & 15)) << (bucket / 16 - 1);
+        return (NET_TIME_STEPS + 1 + bucket % NET_TIME_STEPS) << (bucket / NET_TIME_STEPS - 1);
 }
 
 void net_times_add(struct net_times *t, uint64_t ns)
