@@ -36,8 +36,8 @@ test: deps ## deps, build, every check and test; the last line is "N passed, N f
 check-root: all ## the tests that need root (namespaces, mounts, BPF)
 	@tests/run --build $(O) --root
 
-bench: all benches ## measure; a table, and build/bench.json
-	@tests/bench/run --build $(O)
+bench: all benches ## measure; a table, build/bench/*.json; BENCH="--quick dataplane" for some, and quickly
+	@tests/bench/run --build $(O) $(BENCH)
 
 TIME ?= 60
 fuzz: fuzzers ## run the fuzz targets, TIME seconds each; FUZZ=name runs one

@@ -94,21 +94,31 @@ def interrupt_ends_children():
 
 
 def bench():
-    script = "#!/bin/sh\necho for people\necho creates_per_s_16=1000\necho p50_us=2.5\n" \
+    script = "#!/bin/sh\necho for people\necho creates_per_s_16=1000\necho p50_us=2.5\necho their_p50_us=5\n" \
              "echo '{\"name\": \"idle\", \"value\": 12, \"unit\": \"MB\"}'\n"
+    rounds = "#!/bin/sh\n# \nROUNDS_OF_ITS_OWN = True\necho their_p50_us=$((4 + ${FL_QUICK:-0}))\n" \
+             "echo '{\"name\": \"p50_us\", \"value\": 2, \"min\": 1, \"max\": 3, \"rounds\": 5, " \
+             "\"peers\": {\"them\": \"their_p50_us\"}}'\n"
     known = {"b.creates_per_s_16": {"reference": 500, "of": "another", "target": 2000}, "b.idle": {"target": 15}}
-    with Tree("", {"b.py": script}, "bench") as tree:
+    with Tree("", {"b.py": script, "r.py": rounds}, "bench") as tree:
         tree.write("tests/bench/references.json", json.dumps(known))
         os.mkdir(f"{tree.top}/build")
-        code, output = tree.run("bench/run", "--runs", "2")
-        tap.ok(code == 0 and "500 (another)  2.00x      2,000   MISSED" in output, "bench: a table with comparisons", output)
-        with open(f"{tree.top}/build/bench.json", encoding="utf-8") as file:
-            rows = {row["name"]: row for row in json.load(file)["figures"]}
-        tap.is_(rows["b.p50_us"]["unit"], "us", "bench: the unit is read off the name")
-        tap.is_(rows["b.idle"]["met"], True, "bench: less memory than the target meets it")
-        tap.is_(rows["b.idle"]["runs"], 2, "bench: runs are repeated")
+        code, output = tree.run("bench/run", "--runs", "2", "--quick")
+        tap.ok(code == 0 and "MISSED  recorded: 500, another (2x)" in output, "bench: a table with what was recorded", output)
+        tap.ok("them 5 (2.5x)" in output, "bench: and what was measured beside it; --quick reaches the benchmark", output)
+        rows = read_rows(tree, "b")
+        tap.is_(rows["p50_us"]["unit"], "us", "bench: the unit is read off the name")
+        tap.is_(rows["idle"]["met"], True, "bench: less memory than the target meets it")
+        tap.is_(rows["idle"]["runs"], 2, "bench: runs are repeated")
+        row = read_rows(tree, "r")["p50_us"]
+        tap.is_((row["runs"], row["min"], row["max"]), (5, 1, 3), "bench: but not of a benchmark that has rounds of its own")
         tree.write("tests/bench/b.py", "#!/bin/sh\necho p50_us=1\nexit 1\n", 0o755)
         tap.is_(tree.run("bench/run")[0], 1, "bench: a benchmark that fails fails the run")
+
+
+def read_rows(tree, name):
+    with open(f"{tree.top}/build/bench/{name}.json", encoding="utf-8") as file:
+        return {row["name"]: row for row in json.load(file)["figures"]}
 
 
 def main():
