@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab that the dataplane is measured in: four nodes with the real agent on one API server, and beside them, in
-namespaces of the same lab, what people use instead: veth with routing, a bridge, bridge and VXLAN, routing between hosts.
+"""The lab that the dataplane is measured in: nodes with the real agent on one API server, and beside them, in namespaces of
+the same lab, what people use instead (dataplane_peers.py). tests/bench/README.md says what is compared with what.
 
-| node | services it serves | their path | pods of other nodes |
-|---|---|---|---|
-| n1 | 10,000 | socket | VXLAN |
-| n2 | 10,000 | packet | VXLAN |
-| n3 | 10 | socket | native routing |
-| n4 | 10 | packet | native routing |
-
-NICs keep what drivers offload (checksums, segmentation), and nothing runs at XDP: a veth copies what XDP shall see, which
-NICs do not; what the XDP program costs is measured by itself (dataplane_programs.c)."""
+NICs keep what drivers offload (checksums, segmentation), and nothing runs at XDP unless a benchmark says so: a veth copies
+what XDP shall see, which NICs do not."""
 
 import base64
 import json
@@ -21,29 +14,35 @@ import time
 import yaml
 
 import lab as cluster
+import lab_kernel
 from apiserver import BUILD
+from figures import check
 from lab_objects import service_object, service_port
 from lab_place import Place
 
 SERVICES = "/api/v1/namespaces/default/services"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-MANY, FEW, ENDPOINTS = int(os.environ.get("COUNT", "10000")), 10, 10
+ENDPOINTS = 10
 GROUP = 250  # services that one run of the load client makes: as many as the last byte of an address tells apart
-FEW_NAME = "few"  # of the service proxies on n3 and n4
-FEW_LABEL = {"service.kubernetes.io/service-proxy-name": FEW_NAME}
-# A client must not run out of ports, nor search for them among closed connections, whoever carries its packets.
-CLIENT_SETUP = """echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
+LABEL = "service.kubernetes.io/service-proxy-name"
+NETLOAD = os.path.join(BUILD, "netload")
+PORTS = range(9000, 9000 + ENDPOINTS)  # of a server that is all endpoints of a service
+# A client must not run out of ports, nor search for them among closed connections, whoever carries its packets. Clocks of
+# timestamps that differ by destination make SYNs wait for a second when several services share an endpoint
+# (dataplane_stalls.py is about that).
+END_SETUP = """echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
 echo 4096 >/proc/sys/net/ipv4/tcp_max_tw_buckets
 echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range
+echo {timestamps} >/proc/sys/net/ipv4/tcp_timestamps
 """
 
 
 class End:
-    """One end of what is measured. Attributes: ip (IPv4)."""
+    """One end of what is measured. Attributes: ip (IPv4), netns (a path), server (a Popen, once it serves)."""
 
-    def __init__(self, start, ip):
-        self.start_program, self.ip = start, ip
-        self.run(["sh", "-ec", CLIENT_SETUP])
+    def __init__(self, start, ip, netns, timestamps=2):
+        self.start_program, self.ip, self.netns, self.server = start, ip, netns, None
+        self.run(["sh", "-ec", END_SETUP.format(timestamps=timestamps)])
 
     def start(self, argv, cpu):
         """A Popen: the program itself, on one CPU."""
@@ -54,17 +53,34 @@ class End:
         if process.wait(30):
             raise RuntimeError(f"{' '.join(argv)}: exit code {process.returncode}")
 
+    def serve(self, cpu=1):
+        """Names and counts on PORTS, and iperf3."""
+        self.server = self.start([NETLOAD, "serve", "--name", "bench", "--tcp", f"{PORTS[0]}-{PORTS[-1]}"], cpu)
+        check(self.server.stdout.readline(), f"netload does not serve at {self.ip}")
+        iperf = self.start(["/usr/bin/stdbuf", "-oL", "/usr/bin/iperf3", "-s"], cpu)
+        check(iperf.stdout.readline(), f"iperf3 does not serve at {self.ip}")
+
 
 class BenchLab(cluster.Lab):
-    def __init__(self):
-        super().__init__(nodes=("n1", "n2", "n3", "n4"), agents=False, xdp=False)
+    def __init__(self, nodes):
+        """nodes: {name: settings of its agent}; none is started."""
+        self.node_settings = nodes
+        super().__init__(nodes=tuple(nodes), agents=False, xdp=False)
 
     def make(self):
         super().make()
-        for node, settings in (("n1", {}), ("n2", {"socket-path": "false"}),
-                               ("n3", {"routing": "native", "service-proxy-name": FEW_NAME}),
-                               ("n4", {"routing": "native", "socket-path": "false", "service-proxy-name": FEW_NAME})):
-            self.nodes[node].settings = settings
+        for name, settings in self.node_settings.items():
+            self.nodes[name].settings = settings
+        self.credentials()
+
+    def start_nodes(self, *names):
+        """Their agents, until their tables are complete."""
+        nodes = [self.nodes[name] for name in names or self.nodes]
+        for node in nodes:
+            open(node.log, "ab").close()
+            node.start_agent()
+        for node in nodes:
+            wait_ready(node, 0)
 
     def lay_cable(self, place, number):
         """From a place's NIC to the fabric's bridge."""
@@ -72,55 +88,12 @@ class BenchLab(cluster.Lab):
         place.ip(f"address add 198.18.18.{number}/24 dev eth0\naddress add fd10:18::{number}/64 dev eth0 nodad\n"
                  "link set eth0 up\nroute add default via 198.18.18.254\nroute add default via fd10:18::fe\n")
 
-    # ---- peers
-
     def place(self, name):
         return Place(self, name, setup=cluster.QUIET + cluster.FORWARD).ready()
 
-    def plug(self, host, name, ip, gateway, extra=""):
-        """An end behind a veth of a host; what the host does with its side is `extra`."""
-        end = self.place(name)
-        host.ip(f"link add {name} type veth peer name eth0 netns {end.pid}\nlink set {name} up\n{extra.format(name=name)}")
-        end.ip(f"address add {ip}/24 dev eth0\nlink set eth0 up\n" + (f"route add default via {gateway}\n" if gateway else ""))
-        return End(end.start, ip)
-
-    def routed(self):
-        """Two ends on one host, by its routes."""
-        host = self.place("plain")
-        return tuple(self.plug(host, f"plain{n}", f"10.1.{n}.2", f"10.1.{n}.1", f"address add 10.1.{n}.1/24 dev {{name}}\n")
-                     for n in (1, 2))
-
-    def bridged(self):
-        """Two ends on one host, by its bridge."""
-        host = self.place("bridge")
-        host.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\nlink set br0 up\n")
-        return tuple(self.plug(host, f"bridge{n}", f"10.2.0.{n}", None, "link set {name} master br0\n") for n in (1, 2))
-
-    def bridged_vxlan(self):
-        """Two ends on two hosts, whose bridges a VXLAN joins."""
-        hosts, ends = [self.place(f"vx{n}") for n in (1, 2)], []
-        for n, host in enumerate(hosts, 1):
-            self.lay_cable(host, 30 + n)
-            host.ip("link add br0 type bridge mcast_snooping 0 forward_delay 0\nlink set br0 up\n"
-                    f"link add vx0 type vxlan id 7 dstport 8472 local 198.18.18.{30 + n} dev eth0 nolearning\n"
-                    "link set vx0 mtu 1450\nlink set vx0 master br0 up\n")
-            host.run(f"bridge fdb append 00:00:00:00:00:00 dev vx0 dst 198.18.18.{33 - n}")
-            ends.append(self.plug(host, f"vxend{n}", f"10.3.0.{n}", None, "link set {name} mtu 1450 master br0\n"))
-            ends[-1].run("ip link set eth0 mtu 1450".split())
-        return tuple(ends)
-
-    def routed_hosts(self):
-        """Two ends on two hosts, by the routes of both."""
-        hosts, ends = [self.place(f"rt{n}") for n in (1, 2)], []
-        for n, host in enumerate(hosts, 1):
-            self.lay_cable(host, 40 + n)
-            host.ip(f"route add 10.4.{3 - n}.0/24 via 198.18.18.{43 - n}\n")
-            ends.append(self.plug(host, f"rtend{n}", f"10.4.{n}.2", f"10.4.{n}.1", f"address add 10.4.{n}.1/24 dev {{name}}\n"))
-        return tuple(ends)
-
-    def pod_end(self, node, name):
+    def pod_end(self, node, name, **options):
         pod = self.pod(node, name)
-        end = End(pod.start_program, pod.ips[4])
+        end = End(pod.start_program, pod.ips[4], f"/proc/{pod.peer.process.pid}/ns/net", **options)
         end.pod = pod
         return end
 
@@ -148,25 +121,26 @@ class BenchLab(cluster.Lab):
         if result["errors"]:
             raise RuntimeError(f"{method} {path}: {result['errors']} failed, the first with status {result['first_error']}")
 
-    def fill(self):
-        """MANY services of ten endpoints each for n1 and n2, FEW for n3 and n4; all endpoints are somewhere else."""
-        self.credentials()
-        for group in range(-(-MANY // GROUP)):
-            count = min(GROUP, MANY - group * GROUP)
-            self.load("POST", SERVICES, filler_service(group), count, connections=16)
-            self.load("POST", SLICES, filler_slice(group, ENDPOINTS), count, connections=16)
-        self.load("POST", SERVICES, filler_service(GROUP - 1, FEW_LABEL), FEW - 1)
-        self.load("POST", SLICES, filler_slice(GROUP - 1, ENDPOINTS, FEW_LABEL), FEW - 1)
+    def fill(self, count, proxy=None, first=0):
+        """`count` services of ten endpoints each, all of which are somewhere else, for the agents of that proxy name. first:
+        the group to begin with, since names and addresses are by group."""
+        labels = {LABEL: proxy} if proxy else {}
+        for group in range(-(-count // GROUP)):
+            part = min(GROUP, count - group * GROUP)
+            self.load("POST", SERVICES, filler_service(first + group, labels), part, connections=16)
+            self.load("POST", SLICES, filler_slice(first + group, ENDPOINTS, labels), part, connections=16)
 
     def change(self, group, endpoints, rate):
         """A change of every slice of a group, at that rate a second."""
         self.load("PUT", f"{SLICES}/s{group}-{{n}}-x", filler_slice(group, endpoints), GROUP, rate=rate, connections=4)
 
-    def web(self, name, pods, labels=None):
-        """A service with those pods; returns its address."""
-        spec = {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}
-        self.apply(service_object(name, [service_port(80)], labels=labels, spec=spec), web_slice(name, pods, labels))
-        return json.loads(self.kubectl(["get", "service", name, "-o", "json"]))["spec"]["clusterIP"]
+    def web(self, name, pods, proxy=None, ports=PORTS[:1], **spec):
+        """A service with those pods' ports as endpoints; returns what kubectl tells about it."""
+        labels = {LABEL: proxy} if proxy else {}
+        spec = {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], **spec}
+        slices = [web_slice(name, pods, labels, port, f"x{port - PORTS[0]}" if port != PORTS[0] else "x") for port in ports]
+        self.apply(service_object(name, [service_port(80)], labels=labels, spec=spec), *slices)
+        return json.loads(self.kubectl(["get", "service", name, "-o", "json"]))["spec"]
 
 
 def endpoint(address, node):
@@ -174,11 +148,11 @@ def endpoint(address, node):
             "targetRef": {"kind": "Pod", "name": f"web-6b7f9c8d5-{address}", "namespace": "default"}}
 
 
-def web_slice(name, pods, labels=None):
+def web_slice(name, pods, labels=None, port=PORTS[0], suffix="x"):
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-            "metadata": {"name": f"{name}-x", "labels": {"kubernetes.io/service-name": name, **(labels or {})}},
+            "metadata": {"name": f"{name}-{suffix}", "labels": {"kubernetes.io/service-name": name, **(labels or {})}},
             "endpoints": [endpoint(p.ips[4], p.node.name) for p in pods],
-            "ports": [{"name": "tcp-80", "port": 9000, "protocol": "TCP"}]}
+            "ports": [{"name": "tcp-80", "port": port, "protocol": "TCP"}]}
 
 
 def filler_service(group, labels=None):

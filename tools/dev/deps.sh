@@ -38,7 +38,8 @@ test  curl                     curl
 test  openssl                  openssl
 test  iproute2                 ip
 test  util-linux               nsenter
-test  iptables                 iptables-nft
+test  iptables                 iptables-legacy
+test  nftables                 nft
 test  procps                   sysctl
 test  python3-kubernetes       -
 test  python3-yaml             -
