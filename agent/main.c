@@ -39,6 +39,7 @@ struct agent {
         struct loop_timer *stale_timer, *wait_timer, *sock_timer;
         struct loop_signal *term, *interrupt;
         uint64_t start_ns;
+        char *const *arguments;
 };
 
 /* systemd's Type=notify: sd_notify(3) without the library. */
@@ -305,7 +306,8 @@ static int start_services(struct agent *a, struct err *reterr)
                                              .config = &a->config,
                                              .features = datapath_features(a->datapath),
                                              .services = a->services,
-                                             .network = a->network},
+                                             .network = a->network,
+                                             .arguments = a->arguments},
                        &a->status, reterr);
         if (!r)
                 r = health_new(&(struct health_opts){.loop = a->loop,
@@ -424,6 +426,7 @@ int main(int argc, char **argv)
                 fprintf(stderr, "fairlead-agent: %s\n", err.msg);
                 return 2;
         }
+        a.arguments = argv + 1;
         log_level_parse(a.config.log_level, &level);
         log_init(check ? "check" : "agent", check ? MAX(level, LOG_LEVEL_WARN) : level);
         signal(SIGPIPE, SIG_IGN);

@@ -71,6 +71,24 @@ static void add_config(const struct status *s, struct json_object *o)
         json_set(o, "timeouts", t);
 }
 
+/* How to run the same program with the same settings. */
+static void add_program(const struct status *s, struct json_object *o)
+{
+        struct json_object *arguments = json_object_new_array();
+        char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+        if (n > 0) {
+                path[n] = '\0';
+                json_set_str(o, "program", path);
+        }
+        if (getcwd(path, sizeof(path)))
+                json_set_str(o, "folder", path);
+        for (size_t i = 0; s->opts.arguments && s->opts.arguments[i]; i++)
+                json_object_array_add(arguments, json_object_new_string(s->opts.arguments[i]));
+        json_set(o, "arguments", arguments);
+}
+
 static void add_network(const struct status *s, struct json_object *o)
 {
         struct json_object *uplinks = json_object_new_array(), *problems = json_object_new_array();
@@ -181,6 +199,7 @@ void status_write(struct status *s)
         json_set_str(o, "started", s->started);
         json_set_bool(o, "ready", s->ready);
         add_services(s, o);
+        add_program(s, o);
         add_config(s, o);
         add_features(s, o);
         add_network(s, o);

@@ -14,6 +14,7 @@ struct status_opts {
         const struct features *features; /* borrowed; or NULL */
         struct services *services;
         struct network *network; /* or NULL */
+        char *const *arguments;  /* what the agent was started with, NULL at the end; or NULL. For `fairctl check` */
 };
 
 int status_new(const struct status_opts *opts, struct status **ret, struct err *reterr);

@@ -315,7 +315,61 @@ def full(lab, cast, made):
     tap.ok(until(lambda: refused(cast.a.peer.tcp(after.ips[4], 80, timeout=1)), 5), "or refused when it has nobody")
 
 
-STORIES = (bad_starts, rights, skipped, full, away, wrong_node, no_route, nic, address)
+MAPS = "/sys/fs/bpf/fairlead/v1/maps"
+
+
+def damage(node):
+    """Somebody writes into the tables: takes frontends and routes away, clears slots, a pod and the node."""
+    script = f"""
+import json, subprocess
+def tool(*words):
+    return subprocess.run(["bpftool", *words], check=True, capture_output=True, text=True).stdout
+def keys(name):
+    return [e["key"] for e in json.loads(tool("-j", "map", "dump", "pinned", "{MAPS}/" + name))]
+for name in ("services", "routes"):
+    for key in keys(name)[:3]:
+        tool("map", "delete", "pinned", "{MAPS}/" + name, "key", "hex", *(byte[2:] for byte in key))
+none = " ".join(["00"] * 64)
+lines = "".join(f"map update pinned {MAPS}/slots key hex {{i & 255:02x}} {{i >> 8:02x}} 00 00 value hex {{none}}\\n" for i in range(1000))
+subprocess.run(["bpftool", "batch", "file", "-"], input=lines, check=True, capture_output=True, text=True)
+size = json.loads(tool("-j", "map", "show", "pinned", "{MAPS}/node"))["bytes_value"]
+tool("map", "update", "pinned", "{MAPS}/node", "key", "0", "0", "0", "0", "value", "hex", *["00"] * size)
+"""
+    node.run(["python3", "-c", script])
+
+
+def checked(lab, cast, made):
+    """fairctl check finds what somebody else has done to the tables, with and without an agent, and has it put right."""
+    n1 = lab.nodes["n1"]
+
+    def check(*words):
+        code, text, errors = n1.run(n1.fairctl_argv("check", "-o", "json", *words), check=False)
+        return code, json.loads(text) if text else errors
+
+    code, said = check()
+    tap.is_((code, said["differences"]), (0, []), "nothing differs")
+    tap.ok(min(said["compared"].values()) > 0, "and all kinds were compared", said["compared"])
+    for running in (True, False):
+        how = "while the agent runs" if running else "without an agent"
+        if not running:
+            n1.kill_agent()
+        damage(n1)
+        code, said = check()
+        tables = {d["table"] for d in said["differences"]} if code == 1 else said
+        tap.is_(tables, {"services", "routes", "slots", "node"}, f"{how}: each damage is found")
+        code, text, errors = n1.run(n1.fairctl_argv("check"), check=False)
+        tap.ok(code == 1 and "--repair" in text and "missing" in text and not errors, f"{how}: people are told, and what to do", text + errors)
+        code, said = check("--repair")
+        tap.is_((code, said["differences"] if code < 2 else said), (0, []), f"{how}: it is put right")
+        all_works(lab, cast, made, f"{how}: everything works again")
+    code, text, errors = n1.run(n1.fairctl_argv("check", "--kubeconfig", "/nowhere/x"), check=False)
+    tap.ok(code == 2 and "/nowhere/x" in errors and not text, "a kubeconfig that is not there is named", (code, text, errors))
+    n1.start_agent()
+    until(lambda: n1.get_quietly("/healthz") == 200, 10)
+    tap.is_(check()[0], 0, "and a new agent agrees")
+
+
+STORIES = (bad_starts, rights, checked, skipped, full, away, wrong_node, no_route, nic, address)
 
 
 def main(only):
