@@ -50,6 +50,7 @@ test  runc                     runc
 test  busybox-static           -
 test  python3-grpcio           -
 test  iperf3                   iperf3
+test  tcpdump                  tcpdump
 test  bpftool                  bpftool
 END
 }

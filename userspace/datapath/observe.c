@@ -99,6 +99,7 @@ static int find_place(struct observer *o)
                 o->own = &o->all->of[i];
                 o->own->owner = o->owner;
                 o->own->lost = o->own->capped = 0;
+                o->own->second = o->own->sent = 0;
                 return 0;
         }
         return OBSERVER_BUSY;
