@@ -44,15 +44,15 @@ static size_t collect_slice(const struct slice_view *s, uint16_t port, const str
         size_t n = 0;
 
         for (uint32_t i = 0; i < s->nendpoints; i++) {
-                const struct slice_endpoint *e = &s->endpoints[i];
-                struct candidate c = {.flags = e->flags, .for_zone = e->zones & zone};
+                struct slice_endpoint e = slice_endpoint_at(s, i);
+                struct candidate c = {.flags = e.flags, .for_zone = e.zones & zone};
 
                 if (!is_ready(&c) && !is_draining(&c))
                         continue;
-                c.backend = (struct backend_state){.addr = e->addr, .port = htons(port), .weight = s->weight};
+                c.backend = (struct backend_state){.addr = e.addr, .port = htons(port), .weight = s->weight};
                 if (is_local(&c))
                         c.backend.flags |= BACKEND_LOCAL;
-                if (is_local(&c) && (address_equal(&e->addr, &env->node_v4) || address_equal(&e->addr, &env->node_v6)))
+                if (is_local(&c) && (address_equal(&e.addr, &env->node_v4) || address_equal(&e.addr, &env->node_v6)))
                         c.backend.flags |= BACKEND_HOST;
                 ret[n++] = c;
         }

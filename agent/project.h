@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/json.h"
+#include "base/jsontree.h"
 #include "bpf/abi/types.h"
 
 struct projector {
@@ -90,21 +90,31 @@ struct slice_endpoint {
 
 struct slice_view {
         const char *service; /* "namespace/name" of its Service */
-        const char *name;    /* "namespace/name" */
+        const char *name;    /* "namespace/name"; "" when there are no problems */
         int64_t trigger_ns;  /* endpoints.kubernetes.io/last-change-trigger-time; 0: none */
         uint32_t nendpoints;
         uint16_t nports, nzones, nproblems;
         uint16_t weight; /* annotation fairlead.dev/weight: of each of its endpoints; 1 */
+        bool v4;         /* addressType */
         const struct slice_port *ports;
-        const struct slice_endpoint *endpoints;
+        const char *addrs;          /* of the endpoints, as slice_address_size says; see slice_endpoint_at */
+        const uint8_t *flags;       /* of the endpoints */
+        const uint32_t *zone_masks; /* of the endpoints; NULL: no zones */
         const char *const *zones;
         const char *const *problems;
 };
 
+static inline size_t slice_address_size(const struct slice_view *v)
+{
+        return v->v4 ? 4 : 16;
+}
+
+struct slice_endpoint slice_endpoint_at(const struct slice_view *v, uint32_t i);
+
 /* For the informers: userdata is a struct projector. NULL for what is not ours (headless, ExternalName, of another
  * proxy, no address yet; slices without Service). Released by free(). */
-void *project_service(void *userdata, struct json_object *o);
-void *project_slice(void *userdata, struct json_object *o);
+void *project_service(void *userdata, const struct jnode *o);
+void *project_slice(void *userdata, const struct jnode *o);
 void project_release(void *userdata, void *value);
 
 /* Why no service or endpoint can have that address, or NULL when one can. */

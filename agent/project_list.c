@@ -30,7 +30,7 @@ const void *pack_bytes(struct packer *p, const void *data, size_t n, size_t alig
         p->used = at + n;
         if (!p->base)
                 return data;
-        if (n)
+        if (n && data)
                 memcpy(p->base + at, data, n);
         return p->base + at;
 }

@@ -28,6 +28,7 @@ struct packer {
         size_t used;
 };
 
+/* data NULL: room, not filled. */
 const void *pack_bytes(struct packer *p, const void *data, size_t n, size_t align);
 const char *pack_str(struct packer *p, const char *s);
 const char *const *pack_strs(struct packer *p, const char *const *s, size_t n);

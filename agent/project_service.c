@@ -26,14 +26,14 @@ struct reading {
         struct skips problems;
 };
 
-static bool is_ours(const struct projector *p, const struct json_object *o)
+static bool is_ours(const struct projector *p, const struct jnode *o)
 {
-        const char *name = json_get_str(json_at(o, "metadata.labels"), LABEL_PROXY_NAME);
-        const char *ip = json_at_str(o, "spec.clusterIP");
+        const char *name = jnode_str(jnode_at(o, "metadata.labels"), LABEL_PROXY_NAME);
+        const char *ip = jnode_at_str(o, "spec.clusterIP");
 
-        if (!str_eq(name, p->service_proxy_name) || json_get_str(json_at(o, "metadata.labels"), LABEL_HEADLESS))
+        if (!str_eq(name, p->service_proxy_name) || jnode_str(jnode_at(o, "metadata.labels"), LABEL_HEADLESS))
                 return false;
-        return !str_eq(json_at_str(o, "spec.type"), "ExternalName") && !str_empty(ip) && !str_eq(ip, "None");
+        return !str_eq(jnode_at_str(o, "spec.type"), "ExternalName") && !str_empty(ip) && !str_eq(ip, "None");
 }
 
 uint8_t project_protocol(const char *text)
@@ -65,10 +65,10 @@ const char *project_address_fault(const struct addr *a)
         return a->b[0] == 0xff ? "a multicast address" : NULL;
 }
 
-static void read_port(struct reading *r, const struct json_object *o)
+static void read_port(struct reading *r, const struct jnode *o)
 {
-        const char *name = json_get_str(o, "name"), *protocol = json_get_str(o, "protocol");
-        int64_t port = json_get_i64(o, "port", 0), node_port = json_get_i64(o, "nodePort", 0);
+        const char *name = jnode_str(o, "name"), *protocol = jnode_str(o, "protocol");
+        int64_t port = jnode_i64(o, "port", 0), node_port = jnode_i64(o, "nodePort", 0);
         uint8_t proto = project_protocol(protocol);
 
         name = name ? name : "";
@@ -122,22 +122,22 @@ static void read_address(struct reading *r, const char *field, const char *text,
         r->addrs[r->view.naddrs++] = (struct svc_addr){a, kind};
 }
 
-static void read_addresses(struct reading *r, const struct json_object *o)
+static void read_addresses(struct reading *r, const struct jnode *o)
 {
-        const struct json_object *ips = json_at(o, "spec.clusterIPs");
+        const struct jnode *ips = jnode_at(o, "spec.clusterIPs");
 
-        if (!json_len(ips))
-                read_address(r, "spec.clusterIP", json_at_str(o, "spec.clusterIP"), SVC_CLUSTER_IP);
-        json_array_foreach (ips, i, ip)
-                read_address(r, "spec.clusterIPs", json_object_get_string(ip), SVC_CLUSTER_IP);
-        json_array_foreach (json_at(o, "status.loadBalancer.ingress"), j, ingress) {
-                const char *mode = json_get_str(ingress, "ipMode");
+        if (!jnode_len(ips))
+                read_address(r, "spec.clusterIP", jnode_at_str(o, "spec.clusterIP"), SVC_CLUSTER_IP);
+        jnode_foreach(ips, ip) read_address(r, "spec.clusterIPs", jnode_text(ip), SVC_CLUSTER_IP);
+        jnode_foreach(jnode_at(o, "status.loadBalancer.ingress"), ingress)
+        {
+                const char *mode = jnode_str(ingress, "ipMode");
 
-                if (json_get_str(ingress, "ip") && (!mode || str_eq(mode, "VIP")))
-                        read_address(r, "status.loadBalancer.ingress", json_get_str(ingress, "ip"), SVC_LOAD_BALANCER);
+                if (jnode_str(ingress, "ip") && (!mode || str_eq(mode, "VIP")))
+                        read_address(r, "status.loadBalancer.ingress", jnode_str(ingress, "ip"), SVC_LOAD_BALANCER);
         }
-        json_array_foreach (json_at(o, "spec.externalIPs"), k, external)
-                read_address(r, "spec.externalIPs", json_object_get_string(external), SVC_EXTERNAL_IP);
+        jnode_foreach(jnode_at(o, "spec.externalIPs"), external)
+                read_address(r, "spec.externalIPs", jnode_text(external), SVC_EXTERNAL_IP);
 }
 
 /* Blanks around a prefix are common, and what upstream's proxies trim. */
@@ -156,16 +156,19 @@ static int parse_range(const char *text, struct svc_range *ret)
 }
 
 /* A prefix that nobody can read must not open what it was to close: then both families are restricted. */
-static void read_ranges(struct reading *r, const struct json_object *list)
+static void read_ranges(struct reading *r, const struct jnode *list)
 {
-        r->ranges = arena_array(r->problems.arena, struct svc_range, MIN(json_len(list), RANGES_MAX));
-        json_array_foreach (list, i, item) {
-                const char *text = json_is_string(item) ? json_object_get_string(item) : "";
+        size_t i = 0;
+
+        r->ranges = arena_array(r->problems.arena, struct svc_range, MIN(jnode_len(list), RANGES_MAX));
+        jnode_foreach(list, item)
+        {
+                const char *text = jnode_text(item) ? jnode_text(item) : "";
                 struct svc_range range;
 
-                if (i >= RANGES_MAX || parse_range(text, &range)) {
+                if (i++ >= RANGES_MAX || parse_range(text, &range)) {
                         skips_add(&r->problems, "spec.loadBalancerSourceRanges: \"%.50s\" %s: nobody is let in by it",
-                                  text, i >= RANGES_MAX ? "is one too many" : "is no prefix");
+                                  text, i > RANGES_MAX ? "is one too many" : "is no prefix");
                         r->view.flags |= SVC_RANGES_V4 | SVC_RANGES_V6;
                         continue;
                 }
@@ -175,13 +178,13 @@ static void read_ranges(struct reading *r, const struct json_object *list)
         }
 }
 
-static void read_affinity(struct reading *r, const struct json_object *o)
+static void read_affinity(struct reading *r, const struct jnode *o)
 {
         int64_t s;
 
-        if (!str_eq(json_at_str(o, "spec.sessionAffinity"), "ClientIP"))
+        if (!str_eq(jnode_at_str(o, "spec.sessionAffinity"), "ClientIP"))
                 return;
-        s = json_at_i64(o, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", AFFINITY_DEFAULT_S);
+        s = jnode_at_i64(o, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", AFFINITY_DEFAULT_S);
         if (s < 1 || s > AFFINITY_MAX_S) {
                 skips_add(&r->problems,
                           "spec.sessionAffinityConfig.clientIP.timeoutSeconds: %lld is not 1 to %d: %d is used",
@@ -191,17 +194,17 @@ static void read_affinity(struct reading *r, const struct json_object *o)
         r->view.affinity_s = (uint32_t)s;
 }
 
-static void read_policies(struct reading *r, const struct json_object *o)
+static void read_policies(struct reading *r, const struct jnode *o)
 {
-        const char *balance = json_get_str(json_at(o, "metadata.annotations"), ANNOTATION_BALANCE);
-        bool external_local = str_eq(json_at_str(o, "spec.externalTrafficPolicy"), "Local");
-        int64_t health = json_at_i64(o, "spec.healthCheckNodePort", 0);
+        const char *balance = jnode_str(jnode_at(o, "metadata.annotations"), ANNOTATION_BALANCE);
+        bool external_local = str_eq(jnode_at_str(o, "spec.externalTrafficPolicy"), "Local");
+        int64_t health = jnode_at_i64(o, "spec.healthCheckNodePort", 0);
 
-        if (str_eq(json_at_str(o, "spec.internalTrafficPolicy"), "Local"))
+        if (str_eq(jnode_at_str(o, "spec.internalTrafficPolicy"), "Local"))
                 r->view.flags |= SVC_INTERNAL_LOCAL;
         if (external_local)
                 r->view.flags |= SVC_EXTERNAL_LOCAL;
-        if (external_local && str_eq(json_at_str(o, "spec.type"), "LoadBalancer") && health) {
+        if (external_local && str_eq(jnode_at_str(o, "spec.type"), "LoadBalancer") && health) {
                 if (health < 1 || health > UINT16_MAX)
                         skips_add(&r->problems, "spec.healthCheckNodePort: %lld is no port number", (long long)health);
                 else
@@ -251,20 +254,21 @@ static void *pack_view(const struct svc_view *v)
         return packed;
 }
 
-static const char *text_at(const struct json_object *o, const char *path)
+static const char *text_at(const struct jnode *o, const char *path)
 {
-        const char *s = json_at_str(o, path);
+        const char *s = jnode_at_str(o, path);
 
         return s ? s : "";
 }
 
-void *project_service(void *userdata, struct json_object *o)
+void *project_service(void *userdata, const struct jnode *o)
 {
         struct projector *p = userdata;
         struct arena *a = &p->scratch;
         struct reading r = {.problems = {.arena = a}};
-        struct json_object *ports = json_at(o, "spec.ports");
+        const struct jnode *ports = jnode_at(o, "spec.ports");
         struct timespec created = {0};
+        size_t i = 0;
         void *packed;
 
         if (!is_ours(p, o))
@@ -274,16 +278,17 @@ void *project_service(void *userdata, struct json_object *o)
         r.view.uid = text_at(o, "metadata.uid");
         clock_parse(text_at(o, "metadata.creationTimestamp"), &created);
         r.view.created_s = created.tv_sec;
-        r.ports = arena_array(a, struct svc_port, MIN(json_len(ports), PORTS_MAX));
+        r.ports = arena_array(a, struct svc_port, MIN(jnode_len(ports), PORTS_MAX));
         r.addrs = arena_array(a, struct svc_addr, ADDRESSES_MAX);
-        json_array_foreach (ports, i, port) {
-                if (i < PORTS_MAX)
+        jnode_foreach(ports, port)
+        {
+                if (i++ < PORTS_MAX)
                         read_port(&r, port);
                 else
                         skips_add(&r.problems, "spec.ports: above the limit of %d", PORTS_MAX);
         }
         read_addresses(&r, o);
-        read_ranges(&r, json_at(o, "spec.loadBalancerSourceRanges"));
+        read_ranges(&r, jnode_at(o, "spec.loadBalancerSourceRanges"));
         read_affinity(&r, o);
         read_policies(&r, o);
         skips_end(&r.problems);

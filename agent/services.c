@@ -324,14 +324,14 @@ int services_watch(struct services *s, struct kube_client *client)
         struct informer_opts opts = {.client = client,
                                      .path = SERVICES_PATH,
                                      .label_selector = selector,
-                                     .project = project_service,
+                                     .project_node = project_service,
                                      .release = project_release,
                                      .userdata = &s->projector};
         int r = informer_new(&opts, &s->service_informer);
 
         opts.path = SLICES_PATH;
         opts.label_selector = "!service.kubernetes.io/headless";
-        opts.project = project_slice;
+        opts.project_node = project_slice;
         if (!r)
                 r = informer_new(&opts, &s->slice_informer);
         if (r)

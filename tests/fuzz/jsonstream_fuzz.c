@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int collect(void *userdata, const char *data, size_t len)
+static int collect(void *userdata, char *data, size_t len)
 {
         struct strbuf *b = userdata;
 

@@ -7,7 +7,7 @@
 
 #include "agent/desired.h"
 #include "agent/diff.h"
-#include "base/json.h"
+#include "base/mem.h"
 
 static void require(int ok)
 {
@@ -15,11 +15,21 @@ static void require(int ok)
                 abort();
 }
 
-static struct json_object *parse(const char *data, size_t n)
+/* The projection keeps nothing of the text. */
+static void *project(void *(*fn)(void *userdata, const struct jnode *o), const char *data, size_t n)
 {
-        struct json_object *o = NULL;
+        struct projector p = {.node_name = "n1"};
+        _cleanup_free_ char *text = mem_alloc(n + 1);
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *o = NULL;
+        void *value;
 
-        return json_parse(data, n, &o, NULL) ? NULL : o;
+        memcpy(text, data, n);
+        text[n] = '\0';
+        value = jsontree_parse(&tree, text, n, &o, NULL) ? NULL : fn(&p, o);
+        jsontree_deinit(&tree);
+        arena_deinit(&p.scratch);
+        return value;
 }
 
 static void check_state(const struct service_state *s)
@@ -80,16 +90,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const char *text = (const char *)data, *line = memchr(text, '\n', size);
         size_t n = line ? (size_t)(line - text) : size;
-        struct projector p = {.node_name = "n1"};
-        _cleanup_json_ struct json_object *service = parse(text, n),
-                                          *slice = line ? parse(line + 1, size - n - 1) : NULL;
-        struct svc_view *svc = project_service(&p, service);
-        struct slice_view *view = project_slice(&p, slice);
+        struct svc_view *svc = project(project_service, text, n);
+        struct slice_view *view = line ? project(project_slice, line + 1, size - n - 1) : NULL;
 
         if (svc)
                 desire(svc, view);
         free(svc);
         free(view);
-        arena_deinit(&p.scratch);
         return 0;
 }

@@ -22,6 +22,7 @@
 #include "kube/jsonstream.h"
 
 #define OBJECT_LIMIT     ((size_t)16 << 20)
+#define KEY_MAX          1024 /* bytes of "namespace/name"; names have at most 253 letters */
 #define PAGE_TIMEOUT_MS  300000
 #define WATCH_SLACK_S    30     /* a watch that outlives its timeout by this is dead */
 #define SHORT_WATCH_MS   1000   /* a watch that ends so soon without an event looks like a failure */
@@ -52,7 +53,8 @@ struct informer {
         struct loop_timer *timer;   /* until the next call */
         struct loop_timer *silence; /* WATCHLIST before its end */
         struct jsonstream stream;
-        bool streaming; /* stream is initialised */
+        struct jsontree tree; /* of the object that is read */
+        bool streaming;       /* stream is initialised */
 
         char *version; /* of the last event, bookmark or list */
         char *page;    /* continue token */
@@ -88,14 +90,21 @@ static void tell(struct informer *inf, const char *key, void *old, void *now)
                 h->fn(h->userdata, key, old, now);
 }
 
-/* "ns/name" or "name"; NULL when the object has no name. */
-static char *key_of(const struct json_object *o)
+/* "ns/name" or "name" into buf; NULL when the object has no name, or one that the API could not have given it. */
+static const char *key_of(const struct jnode *o, char buf[static KEY_MAX])
 {
-        const char *ns = json_at_str(o, "metadata.namespace"), *name = json_at_str(o, "metadata.name");
+        const struct jnode *metadata = jnode_get(o, "metadata");
+        const char *ns = jnode_str(metadata, "namespace"), *name = jnode_str(metadata, "name");
+        size_t at = str_empty(ns) ? 0 : strlen(ns) + 1, n = str_empty(name) ? 0 : strlen(name);
 
-        if (str_empty(name))
+        if (!n || at + n >= KEY_MAX)
                 return NULL;
-        return str_empty(ns) ? mem_strdup(name) : mem_printf("%s/%s", ns, name);
+        if (at) {
+                memcpy(buf, ns, at - 1);
+                buf[at - 1] = '/';
+        }
+        memcpy(buf + at, name, n + 1);
+        return buf;
 }
 
 static void forget(struct informer *inf, const char *key)
@@ -118,22 +127,34 @@ static void set_version(struct informer *inf, const char *version)
         inf->version = mem_strdup(version);
 }
 
-/* An object as it is now. */
-static int upsert(struct informer *inf, struct json_object *o)
+static void *project(struct informer *inf, const struct jnode *o)
 {
-        const char *version = json_at_str(o, "metadata.resourceVersion");
-        _cleanup_free_ char *key = key_of(o);
+        _cleanup_json_ struct json_object *json = NULL;
+
+        if (inf->opts.project_node)
+                return inf->opts.project_node(inf->opts.userdata, o);
+        json = jnode_json(o);
+        return inf->opts.project(inf->opts.userdata, json);
+}
+
+/* An object as it is now. */
+static int upsert(struct informer *inf, const struct jnode *o)
+{
+        const char *version = jnode_at_str(o, "metadata.resourceVersion");
+        char buf[KEY_MAX];
+        const char *key = key_of(o, buf);
         struct informer_entry *e;
         void *old, *now;
 
-        if (!key)
+        version = version ? version : "";
+        if (!key || strlen(version) >= KEY_MAX)
                 return -EBADMSG;
         e = informer_store_get(&inf->store, key);
-        if (e && version && str_eq(e->version, version)) {
+        if (e && *version && str_eq(informer_entry_version(e), version)) {
                 e->round = inf->round;
                 return 0;
         }
-        now = inf->opts.project(inf->opts.userdata, o);
+        now = project(inf, o);
         if (!now) {
                 forget(inf, key);
                 return 0;
@@ -172,31 +193,31 @@ static void round_end(struct informer *inf)
                 inf->on_synced(inf->synced_userdata);
 }
 
-static int on_error_event(struct informer *inf, const struct json_object *status)
+static int on_error_event(struct informer *inf, const struct jnode *status)
 {
-        int64_t code = json_get_i64(status, "code", 0);
-        const char *message = json_get_str(status, "message");
+        int64_t code = jnode_i64(status, "code", 0);
+        const char *message = jnode_str(status, "message");
 
-        inf->expired = code == 410 || str_eq(json_get_str(status, "reason"), "Expired");
+        inf->expired = code == 410 || str_eq(jnode_str(status, "reason"), "Expired");
         log_debug("watch ended by the server", "path=%s code=%d message=%s", inf->path, (int)code,
                   message ? message : "");
         return -ECONNABORTED;
 }
 
-static int on_bookmark(struct informer *inf, const struct json_object *o)
+static int on_bookmark(struct informer *inf, const struct jnode *o)
 {
-        const struct json_object *notes = json_at(o, "metadata.annotations");
+        const struct jnode *notes = jnode_at(o, "metadata.annotations");
 
-        set_version(inf, json_at_str(o, "metadata.resourceVersion"));
-        if (inf->in_round && str_eq(json_get_str(notes, "k8s.io/initial-events-end"), "true"))
+        set_version(inf, jnode_at_str(o, "metadata.resourceVersion"));
+        if (inf->in_round && str_eq(jnode_str(notes, "k8s.io/initial-events-end"), "true"))
                 round_end(inf);
         return 0;
 }
 
-static int on_event(struct informer *inf, struct json_object *event)
+static int on_event(struct informer *inf, const struct jnode *event)
 {
-        const char *type = json_get_str(event, "type");
-        struct json_object *o = json_get(event, "object");
+        const char *type = jnode_str(event, "type");
+        const struct jnode *o = jnode_get(event, "object");
         int r = 0;
 
         if (!type || !o)
@@ -207,7 +228,8 @@ static int on_event(struct informer *inf, struct json_object *event)
         if (str_eq(type, "BOOKMARK"))
                 return on_bookmark(inf, o);
         if (str_eq(type, "DELETED")) {
-                _cleanup_free_ char *key = key_of(o);
+                char buf[KEY_MAX];
+                const char *key = key_of(o, buf);
 
                 if (!key)
                         return -EBADMSG;
@@ -216,16 +238,16 @@ static int on_event(struct informer *inf, struct json_object *event)
                 r = upsert(inf, o);
         }
         if (!r && !inf->in_round) /* a version within a round is no place to resume at */
-                set_version(inf, json_at_str(o, "metadata.resourceVersion"));
+                set_version(inf, jnode_at_str(o, "metadata.resourceVersion"));
         return r;
 }
 
 /* One object out of the stream. */
-static int on_object(void *userdata, const char *data, size_t len)
+static int on_object(void *userdata, char *data, size_t len)
 {
-        _cleanup_json_ struct json_object *o = NULL;
         struct informer *inf = userdata;
-        int r = json_parse(data, len, &o, NULL);
+        const struct jnode *o;
+        int r = jsontree_parse(&inf->tree, data, len, &o, NULL);
 
         if (r)
                 return -EBADMSG;
@@ -469,7 +491,7 @@ int informer_new(const struct informer_opts *opts, struct informer **ret)
         int r;
 
         inf->opts = *opts;
-        if (!opts->project) {
+        if (!opts->project && !opts->project_node) {
                 inf->opts.project = keep_json;
                 inf->opts.release = drop_json;
         }
@@ -504,6 +526,7 @@ void informer_free(struct informer *inf)
         loop_timer_free(inf->silence);
         if (inf->streaming)
                 jsonstream_deinit(&inf->stream);
+        jsontree_deinit(&inf->tree);
         for (struct handler *h = inf->handlers; h; h = next) {
                 next = h->next;
                 free(h);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "base/jsontree.h"
 #include "kube/client.h"
 
 struct informer;
@@ -27,6 +28,8 @@ struct informer_opts {
         /* What to keep of an object (borrowed; a reference may be taken): a value of the user's, or NULL for an object
          * that does not matter, which is then as if it did not exist. Without it, the JSON tree is kept. */
         void *(*project)(void *userdata, struct json_object *o);
+        /* The same, instead of it, for large collections: o is gone after the call. */
+        void *(*project_node)(void *userdata, const struct jnode *o);
         void (*release)(void *userdata, void *value);
         void *userdata;                          /* of project and release */
         uint64_t backoff_min_ms, backoff_max_ms; /* 0: 800 ms and 30 s */

@@ -73,22 +73,35 @@ static void reindex(struct informer_store *s, struct informer_entry *e, void (*o
         }
 }
 
+/* A version of a number that grows by a digit or two still fits. */
+#define VERSION_ROOM 12
+
+static struct informer_entry *entry_new(const char *key, const char *version)
+{
+        size_t at = strlen(key) + 1, room = MAX(strlen(version) + 1, (size_t)VERSION_ROOM);
+        struct informer_entry *e = mem_alloc(sizeof(*e) + at + room);
+
+        *e = (struct informer_entry){.version = (uint16_t)at, .room = (uint16_t)room};
+        memcpy(e->key, key, at);
+        return e;
+}
+
 void *informer_store_set(struct informer_store *s, const char *key, void *value, const char *version, uint32_t round)
 {
-        struct informer_entry *e = informer_store_get(s, key);
+        struct informer_entry *e = informer_store_get(s, key), *before = e;
         void *old = NULL;
 
         if (e) {
                 reindex(s, e, index_del);
                 old = e->value;
-                free(e->version);
-        } else {
-                e = mem_new(struct informer_entry);
-                e->key = mem_strdup(key);
-                hashmap_put(&s->entries, e->key, e);
         }
+        if (!e || strlen(version) >= e->room) {
+                e = entry_new(key, version);
+                hashmap_put(&s->entries, e->key, e);
+                free(before);
+        }
+        strcpy(e->key + e->version, version);
         e->value = value;
-        e->version = mem_strdup(version);
         e->round = round;
         reindex(s, e, index_add);
         return old;
@@ -98,8 +111,6 @@ static void *entry_free(struct informer_entry *e)
 {
         void *value = e->value;
 
-        free(e->key);
-        free(e->version);
         free(e);
         return value;
 }

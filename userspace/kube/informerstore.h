@@ -8,12 +8,18 @@
 
 #define INFORMER_INDEXES_MAX 8
 
+/* One block with its texts: there may be as many as a cluster has endpoints. */
 struct informer_entry {
-        char *key;
         void *value;
-        char *version; /* resourceVersion */
         uint32_t round;
+        uint16_t version, room; /* where in `key` the resourceVersion is, and the bytes there */
+        char key[];
 };
+
+static inline const char *informer_entry_version(const struct informer_entry *e)
+{
+        return e->key + e->version;
+}
 
 struct informer_index {
         char *name;
@@ -32,7 +38,8 @@ struct informer_store {
 void informer_store_init(struct informer_store *s);
 void informer_store_deinit(struct informer_store *s);
 struct informer_entry *informer_store_get(const struct informer_store *s, const char *key);
-/* Sets the value and returns the old one, which is the caller's to release. version is copied. */
+/* Sets the value and returns the old one, which is the caller's to release. key and version are copied. An entry may
+ * move. */
 void *informer_store_set(struct informer_store *s, const char *key, void *value, const char *version, uint32_t round);
 /* Removes the entry and returns its value, which is the caller's to release. */
 void *informer_store_del(struct informer_store *s, const char *key);

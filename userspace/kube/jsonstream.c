@@ -8,8 +8,10 @@
 
 #include "kube/jsonstream.h"
 
+#define KEPT_BYTES ((size_t)64 << 10) /* of an object, for the next one */
+
 void jsonstream_init(struct jsonstream *s, enum jsonstream_mode mode, size_t limit,
-                     int (*fn)(void *userdata, const char *data, size_t len), void *userdata)
+                     int (*fn)(void *userdata, char *data, size_t len), void *userdata)
 {
         *s = (struct jsonstream){.mode = mode, .limit = limit, .fn = fn, .userdata = userdata};
 }
@@ -53,6 +55,8 @@ static int emit(struct jsonstream *s)
         int r = s->fn(s->userdata, s->buf.data, s->buf.len);
 
         s->buf.len = 0;
+        if (s->buf.cap > KEPT_BYTES)
+                strbuf_deinit(&s->buf);
         return r;
 }
 
@@ -73,6 +77,8 @@ static const char *skip_string(struct jsonstream *s, const char *p, const char *
         for (; p < end; p++) {
                 if (s->escaped)
                         s->escaped = false;
+                else if (*p != '\\' && *p != '"')
+                        continue;
                 else if (*p == '\\')
                         s->escaped = true;
                 else if (*p == '"') {
@@ -147,6 +153,42 @@ static int plain(struct jsonstream *s, const char *p, const char **from)
         return 0;
 }
 
+/* Goes on inside of an object that comes out, up to its end or that of the bytes: nearly all of a stream. Only there
+ * nothing but its depth matters. */
+static const char *skip_object(struct jsonstream *s, const char *p, const char *end)
+{
+        size_t base = base_depth(s);
+
+        while (p < end) {
+                bool ended;
+
+                switch (*p) {
+                case '"':
+                        s->in_string = true;
+                        p = skip_string(s, p + 1, end, &ended);
+                        s->in_string = !ended;
+                        continue;
+                case '{':
+                case '[':
+                        s->depth++;
+                        break;
+                case '}':
+                case ']':
+                        if (s->depth == base + 1)
+                                return p; /* which structural() sees */
+                        s->depth--;
+                        break;
+                }
+                p++;
+        }
+        return p;
+}
+
+static bool in_object(const struct jsonstream *s)
+{
+        return !s->in_string && s->depth > base_depth(s) && (s->mode == JSONSTREAM_VALUES || s->in_items);
+}
+
 int jsonstream_feed(struct jsonstream *s, const char *data, size_t len)
 {
         const char *p = data, *end = data + len, *from = data;
@@ -163,6 +205,11 @@ int jsonstream_feed(struct jsonstream *s, const char *data, size_t len)
                                 string_ended(s);
                         }
                         continue;
+                }
+                if (in_object(s)) {
+                        p = skip_object(s, p, end);
+                        if (p == end)
+                                break;
                 }
                 if (strchr("\"{}[]", *p) && *p)
                         r = structural(s, p, &from);

@@ -20,8 +20,9 @@ enum jsonstream_mode {
 struct jsonstream {
         enum jsonstream_mode mode;
         size_t limit; /* bytes of one object, or of a list's rest */
-        /* Returns 0, or negative errno, which ends jsonstream_feed. The bytes are borrowed, with a NUL behind them. */
-        int (*fn)(void *userdata, const char *data, size_t len);
+        /* Returns 0, or negative errno, which ends jsonstream_feed. The bytes are borrowed, with a NUL behind them, and
+         * may be changed. */
+        int (*fn)(void *userdata, char *data, size_t len);
         void *userdata;
 
         struct strbuf buf;  /* the object being collected */
@@ -34,7 +35,7 @@ struct jsonstream {
 };
 
 void jsonstream_init(struct jsonstream *s, enum jsonstream_mode mode, size_t limit,
-                     int (*fn)(void *userdata, const char *data, size_t len), void *userdata);
+                     int (*fn)(void *userdata, char *data, size_t len), void *userdata);
 void jsonstream_deinit(struct jsonstream *s);
 /* 0, -EBADMSG (no JSON), -EFBIG (limit), or what fn returned. */
 int jsonstream_feed(struct jsonstream *s, const char *data, size_t len);

@@ -222,8 +222,8 @@ static void a_health_check_port_counts_local_endpoints(void **state)
                 "'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':['10.0.0.1'],'nodeName':'n1'},{'addresses':["
                 "'10.0.0.2'],'nodeName':'n2'}]}");
         struct projector p = {.node_name = "n1"};
-        struct svc_view *svc = project_service(&p, o);
-        struct slice_view *view = project_slice(&p, slice);
+        struct svc_view *svc = svcworld_project(project_service, &p, o);
+        struct slice_view *view = svcworld_project(project_slice, &p, slice);
         uint16_t port = (uint16_t)(20000 + getpid() % 10000);
         _cleanup_free_ char *none = NULL, *one = NULL;
 
@@ -307,7 +307,7 @@ static void the_status_file_says_what_is_skipped(void **state)
         _cleanup_json_ struct json_object *o = svcworld_json("{'metadata':{'namespace':'ns','name':'odd'},'spec':{'"
                                                              "clusterIP':'10.96.0.9','ports':[{'port':70000}]}}");
         struct projector p = {.node_name = "n1"};
-        struct svc_view *svc = project_service(&p, o);
+        struct svc_view *svc = svcworld_project(project_service, &p, o);
         _cleanup_json_ struct json_object *got = NULL;
         _cleanup_free_ char *text = NULL;
         char path[80];

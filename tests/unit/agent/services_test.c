@@ -288,7 +288,7 @@ static void the_time_from_a_change_to_the_tables_is_told(void **state)
                                       "'endpoints.kubernetes.io/"
                                       "last-change-trigger-time':'%s'}},'addressType':'IPv4','ports':[{'port':1}]}",
                                       clock_now_micro(now));
-                view = project_slice(&p, o);
+                view = svcworld_project(project_slice, &p, o);
         }
         services_set_slice(w.services, NULL, view);
         loop_run_for(w.loop, 60);

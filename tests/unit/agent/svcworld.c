@@ -167,6 +167,21 @@ struct json_object *svcworld_json(const char *fmt, ...)
         return o;
 }
 
+void *svcworld_project(void *(*project)(void *userdata, const struct jnode *o), struct projector *p,
+                       const struct json_object *o)
+{
+        _cleanup_free_ char *text = json_text(o);
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *root = NULL;
+        void *value;
+
+        if (jsontree_parse(&tree, text, strlen(text), &root, NULL))
+                abort();
+        value = project(p, root);
+        jsontree_deinit(&tree);
+        return value;
+}
+
 static struct json_object *service_json(const struct svcworld_service *s, int i)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
@@ -223,7 +238,7 @@ static void tell_slice(struct svcworld *w, int i, int slice, struct projector *p
         _cleanup_json_ struct json_object *o = slice_json(&w->service[i], i, slice);
         struct slice_view *was = w->slices[i][slice];
 
-        w->slices[i][slice] = w->service[i].there ? project_slice(p, o) : NULL;
+        w->slices[i][slice] = w->service[i].there ? svcworld_project(project_slice, p, o) : NULL;
         services_set_slice(w->services, was, w->slices[i][slice]);
         free(was);
 }
@@ -236,7 +251,7 @@ void svcworld_tell(struct svcworld *w, int i)
         char key[16];
 
         snprintf(key, sizeof(key), "ns/s%d", i);
-        w->views[i] = w->service[i].there ? project_service(&p, o) : NULL;
+        w->views[i] = w->service[i].there ? svcworld_project(project_service, &p, o) : NULL;
         if (was || w->views[i])
                 services_set_service(w->services, key, w->views[i]);
         free(was);

@@ -66,3 +66,6 @@ struct svcworld_view {
 };
 struct svcworld_view svcworld_look(struct svcworld *w, const char *address, int port, int proto);
 struct json_object *svcworld_json(const char *fmt, ...) _printf_(1, 2);
+/* The projection of it; free() it. */
+void *svcworld_project(void *(*project)(void *userdata, const struct jnode *o), struct projector *p,
+                       const struct json_object *o);

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/jsontree.h"
 
 struct text {
         const char *s;
@@ -20,6 +21,14 @@ struct text {
         {                                                                                                              \
                 s, sizeof(s) - 1                                                                                       \
         }
+
+/* Parses a copy in place, whose other side of the NUL must not matter. */
+static int parse_tree(struct jsontree *t, const struct text *text, char *copy, const struct jnode **ret)
+{
+        memcpy(copy, text->s, text->n);
+        copy[text->n] = '\0';
+        return jsontree_parse(t, copy, text->n, ret, NULL);
+}
 
 static void texts_that_are_no_json_are_refused(void **state)
 {
@@ -68,12 +77,17 @@ static void texts_that_are_no_json_are_refused(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
                 struct json_object *o = (struct json_object *)bad;
+                struct jsontree tree = JSONTREE_NULL;
+                const struct jnode *node;
                 struct err err = ERR_NULL;
+                char copy[64];
 
                 print_message("%s\n", bad[i].s);
                 assert_int_equal(json_parse(bad[i].s, bad[i].n, &o, &err), -EINVAL);
                 assert_ptr_equal(o, bad);
                 assert_true(*err.msg);
+                assert_int_equal(parse_tree(&tree, &bad[i], copy, &node), -EINVAL);
+                jsontree_deinit(&tree);
         }
 }
 
@@ -100,21 +114,31 @@ static void json_comes_back_as_it_was(void **state)
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-                _cleanup_json_ struct json_object *o = NULL;
-                _cleanup_free_ char *text = NULL;
+                _cleanup_json_ struct json_object *o = NULL, *same = NULL;
+                _cleanup_free_ char *text = NULL, *again = NULL;
+                struct jsontree tree = JSONTREE_NULL;
+                const struct jnode *node;
                 struct err err = ERR_NULL;
+                char copy[64];
 
                 print_message("%s\n", good[i].s);
                 assert_int_equal(json_parse(good[i].s, good[i].n, &o, &err), 0);
                 text = json_text(o);
                 assert_string_equal(text, good[i].s);
+                assert_int_equal(parse_tree(&tree, &good[i], copy, &node), 0);
+                same = jnode_json(node);
+                again = json_text(same);
+                assert_string_equal(again, good[i].s);
+                jsontree_deinit(&tree);
         }
 }
 
 static void nesting_is_bounded(void **state)
 {
-        char text[2 * 200];
+        char text[2 * 200 + 1];
         struct json_object *o = NULL;
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *node;
 
         for (size_t depth = 1; depth <= 200; depth++) {
                 int r;
@@ -125,7 +149,10 @@ static void nesting_is_bounded(void **state)
                 assert_int_equal(r, depth <= JSON_DEPTH_MAX ? 0 : -EINVAL);
                 if (!r)
                         json_object_put(o);
+                text[2 * depth] = '\0';
+                assert_int_equal(jsontree_parse(&tree, text, 2 * depth, &node, NULL), r);
         }
+        jsontree_deinit(&tree);
 }
 
 static void members_are_found_by_path_and_type(void **state)
@@ -150,6 +177,57 @@ static void members_are_found_by_path_and_type(void **state)
                 fail();
         json_foreach (json_get(o, "l"), k, u)
                 fail();
+}
+
+static void a_tree_in_place_answers_as_json_c_does(void **state)
+{
+        static const struct text text =
+                TEXT("{\"a\":{\"b\":{\"s\":\"x\\u00e9\\n\\ud83d\\ude00\\ud800!\",\"n\":-70,\"t\":true,\"z\":null}},"
+                     "\"l\":[1,2, 9223372036854775808,1.9e0],\"d\":\"first\",\"d\":\"last\",\"ab\":7}");
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *o;
+        char copy[256];
+        int64_t sum = 0;
+
+        assert_int_equal(parse_tree(&tree, &text, copy, &o), 0);
+        assert_string_equal(jnode_at_str(o, "a.b.s"), "x\xc3\xa9\n\xf0\x9f\x98\x80\xef\xbf\xbd!");
+        assert_int_equal(jnode_at_i64(o, "a.b.n", 0), -70);
+        assert_true(jnode_bool(jnode_at(o, "a.b"), "t", false));
+        assert_null(jnode_at_str(o, "a.b.n"));
+        assert_int_equal(jnode_at_i64(o, "a.b.s", -3), -3);
+        assert_null(jnode_at(o, "a.b.z"));
+        assert_null(jnode_at(o, "a.x.y"));
+        assert_null(jnode_get(NULL, "a"));
+        assert_string_equal(jnode_str(o, "d"), "last");
+        assert_int_equal(jnode_i64(o, "ab", 0), 7);
+        assert_int_equal(jnode_len(jnode_get(o, "l")), 4);
+        jnode_foreach(jnode_get(o, "l"), e) sum += e->n == 1 ? *e->text - '0' : 0;
+        assert_int_equal(sum, 3);
+        jnode_foreach(jnode_get(o, "a"), w) fail();
+        jsontree_deinit(&tree);
+}
+
+/* The nodes of a text are more than one chunk holds. */
+static void a_tree_may_be_large_and_is_used_again(void **state)
+{
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *o;
+
+        for (int round = 0; round < 3; round++) {
+                char text[2 * 3000 + 2];
+                size_t n = 0, at = 0;
+
+                text[at++] = '[';
+                for (int i = 0; i < 3000; i++) {
+                        text[at++] = (char)('0' + i % 10);
+                        text[at++] = i == 2999 ? ']' : ',';
+                }
+                text[at] = '\0';
+                assert_int_equal(jsontree_parse(&tree, text, at, &o, NULL), 0);
+                jnode_foreach(o, e) assert_int_equal(*e->text - '0', n++ % 10);
+                assert_int_equal(n, 3000);
+        }
+        jsontree_deinit(&tree);
 }
 
 static void the_current_member_may_be_deleted_in_a_loop(void **state)
@@ -232,6 +310,8 @@ int main(void)
                 cmocka_unit_test(json_comes_back_as_it_was),
                 cmocka_unit_test(nesting_is_bounded),
                 cmocka_unit_test(members_are_found_by_path_and_type),
+                cmocka_unit_test(a_tree_in_place_answers_as_json_c_does),
+                cmocka_unit_test(a_tree_may_be_large_and_is_used_again),
                 cmocka_unit_test(the_current_member_may_be_deleted_in_a_loop),
                 cmocka_unit_test(copies_are_deep_and_equality_ignores_order),
                 cmocka_unit_test(errors_are_cut_at_whole_characters),

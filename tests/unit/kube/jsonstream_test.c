@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "kube/jsonstream.h"
 
-static int collect(void *userdata, const char *data, size_t len)
+static int collect(void *userdata, char *data, size_t len)
 {
         struct strbuf *b = userdata;
 
