@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fairlead-agent: puts the parts together, and takes them apart. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@ struct agent {
         struct datapath *datapath;
         struct informer *nodes, *service_cidrs;
         struct network *network;
+        struct services_api *services_api;
         struct services *services;
         struct metrics *metrics;
         struct health *health;
@@ -40,6 +42,7 @@ struct agent {
         struct loop_signal *term, *interrupt;
         uint64_t start_ns;
         char *const *arguments;
+        bool ending;
 };
 
 /* systemd's Type=notify: sd_notify(3) without the library. */
@@ -88,6 +91,49 @@ static void tell_fallbacks(const struct features *f)
 #undef X
 }
 
+/* The kernel's verifier takes a third of a second, and so does the list of the API where it is long: they go side by
+ * side, one in a thread of its own and the other in the loop. */
+struct opening {
+        struct agent *agent;
+        struct datapath_opts opts;
+        struct err err;
+        int result;
+        bool done;
+};
+
+static void on_opened(void *userdata)
+{
+        struct opening *o = userdata;
+
+        o->done = true;
+        loop_stop(o->agent->loop);
+}
+
+static void *open_in_thread(void *userdata)
+{
+        struct opening *o = userdata;
+
+        o->result = datapath_open(&o->opts, &o->agent->datapath, &o->err);
+        loop_post(o->agent->loop, on_opened, o);
+        return NULL;
+}
+
+static int open_beside_loop(struct agent *a, const struct datapath_opts *opts, struct err *reterr)
+{
+        struct opening o = {.agent = a, .opts = *opts};
+        pthread_t thread;
+        int r = 0;
+
+        if (pthread_create(&thread, NULL, open_in_thread, &o))
+                return datapath_open(opts, &a->datapath, reterr);
+        while (!o.done && !r)
+                r = loop_run(a->loop);
+        pthread_join(thread, NULL);
+        if (o.result)
+                return err_set(reterr, o.result, "%s", o.err.msg);
+        return r;
+}
+
 static int open_datapath(struct agent *a, struct err *reterr)
 {
         const struct agent_config *c = &a->config;
@@ -108,7 +154,7 @@ static int open_datapath(struct agent *a, struct err *reterr)
                 .xdp_generic_ok = c->xdp_generic,
                 .no_tcx = !c->tcx,
         };
-        int r = datapath_open(&opts, &a->datapath, reterr);
+        int r = open_beside_loop(a, &opts, reterr);
 
         if (!r)
                 tell_fallbacks(datapath_features(a->datapath));
@@ -239,6 +285,7 @@ static void on_signal(void *userdata)
 
         log_info("ending; the tables stay and traffic goes on", "pid=%d", getpid());
         notify("STOPPING=1");
+        a->ending = true;
         loop_stop(a->loop);
 }
 
@@ -268,7 +315,12 @@ static int start_api(struct agent *a, struct err *reterr)
                                                          .project = network_project_service_cidr,
                                                          .release = network_release_service_cidr},
                                  &a->service_cidrs);
-        return r;
+        if (r)
+                return r;
+        informer_start(a->nodes);
+        if (a->service_cidrs)
+                informer_start(a->service_cidrs);
+        return services_api_new(&a->config, a->client, &a->services_api);
 }
 
 static int start_network(struct agent *a, struct err *reterr)
@@ -358,12 +410,13 @@ static int follow(struct agent *a)
         if (a->config.socket_path && datapath_features(a->datapath)->cgroup_v2)
                 loop_timer_set(a->sock_timer, SOCK_CHECK_MS);
         informer_on_synced(a->nodes, on_nodes_synced, a);
-        informer_start(a->nodes);
-        if (a->service_cidrs)
-                informer_start(a->service_cidrs);
-        on_network_changed(a);
+        if (informer_has_synced(a->nodes))
+                on_nodes_synced(a);
+        else
+                on_network_changed(a);
         status_changed(a->status);
-        return services_watch(a->services, a->client);
+        services_watch(a->services, a->services_api);
+        return 0;
 }
 
 static void stop(struct agent *a)
@@ -372,6 +425,7 @@ static void stop(struct agent *a)
         status_free(a->status);
         metrics_agent_free(a->metrics);
         services_free(a->services);
+        services_api_free(a->services_api);
         informer_free(a->nodes);
         informer_free(a->service_cidrs);
         network_free(a->network);
@@ -394,7 +448,7 @@ static int run(struct agent *a, struct err *reterr)
 
         if (!r)
                 r = follow(a);
-        if (!r)
+        if (!r && !a->ending)
                 r = loop_run(a->loop);
         stop(a);
         return r;

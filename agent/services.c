@@ -12,9 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SERVICES_PATH    "/api/v1/services"
 #define WAIT_FOR_NODE_MS 3000 /* then its zone and addresses are left out of account */
-#define SLICES_PATH      "/apis/discovery.k8s.io/v1/endpointslices"
 
 /* ---- the dirty set ---- */
 
@@ -224,7 +222,7 @@ static void on_informer_synced(void *userdata)
 {
         struct services *s = userdata;
 
-        if (informer_has_synced(s->service_informer) && informer_has_synced(s->slice_informer))
+        if (informer_has_synced(s->api->services) && informer_has_synced(s->api->slices))
                 services_initial_state_is_there(s);
 }
 
@@ -257,8 +255,6 @@ int services_new(const struct services_opts *opts, struct services **ret, struct
         int r;
 
         s->opts = *opts;
-        s->projector = (struct projector){.node_name = opts->config->node_name,
-                                          .service_proxy_name = opts->config->service_proxy_name};
         s->last_dirty = &s->first_dirty;
         s->start_ns = clock_wall_ns();
         hashmap_init(&s->entries, HASHMAP_STR);
@@ -288,8 +284,6 @@ void services_free(struct services *s)
 {
         if (!s)
                 return;
-        informer_free(s->service_informer);
-        informer_free(s->slice_informer);
         loop_timer_free(s->sync_timer);
         loop_timer_free(s->tidy_timer);
         loop_timer_free(s->retry_timer);
@@ -304,45 +298,19 @@ void services_free(struct services *s)
         }
         hashmap_deinit(&s->entries);
         apply_free(s->apply);
-        arena_deinit(&s->projector.scratch);
         free(s->host_ports);
         free(s->triggers);
         free(s);
 }
 
-static char *label_selector(const struct agent_config *c)
+void services_watch(struct services *s, struct services_api *api)
 {
-        if (c->service_proxy_name)
-                return mem_printf("!service.kubernetes.io/headless,service.kubernetes.io/service-proxy-name=%s",
-                                  c->service_proxy_name);
-        return mem_strdup("!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name");
-}
-
-int services_watch(struct services *s, struct kube_client *client)
-{
-        _cleanup_free_ char *selector = label_selector(s->opts.config);
-        struct informer_opts opts = {.client = client,
-                                     .path = SERVICES_PATH,
-                                     .label_selector = selector,
-                                     .project_node = project_service,
-                                     .release = project_release,
-                                     .userdata = &s->projector};
-        int r = informer_new(&opts, &s->service_informer);
-
-        opts.path = SLICES_PATH;
-        opts.label_selector = "!service.kubernetes.io/headless";
-        opts.project_node = project_slice;
-        if (!r)
-                r = informer_new(&opts, &s->slice_informer);
-        if (r)
-                return r;
-        informer_add_handler(s->service_informer, on_service, s);
-        informer_add_handler(s->slice_informer, on_slice, s);
-        informer_on_synced(s->service_informer, on_informer_synced, s);
-        informer_on_synced(s->slice_informer, on_informer_synced, s);
-        informer_start(s->service_informer);
-        informer_start(s->slice_informer);
-        return 0;
+        s->api = api;
+        informer_add_handler(api->services, on_service, s);
+        informer_add_handler(api->slices, on_slice, s);
+        informer_on_synced(api->services, on_informer_synced, s);
+        informer_on_synced(api->slices, on_informer_synced, s);
+        on_informer_synced(s);
 }
 
 void services_repair(struct services *s)

@@ -10,6 +10,7 @@
 #include "agent/config.h"
 #include "agent/network.h"
 #include "agent/project.h"
+#include "agent/services_api.h"
 #include "agent/apply.h"
 #include "base/strbuf.h"
 
@@ -31,8 +32,8 @@ int services_new(const struct services_opts *opts, struct services **ret, struct
 void services_free(struct services *s);
 DEFINE_CLEANUP(struct services *, services_free)
 
-/* Makes and starts the informers. */
-int services_watch(struct services *s, struct kube_client *client);
+/* Follows them: what they know already is told at once. Borrowed; to be freed after the services. */
+void services_watch(struct services *s, struct services_api *api);
 /* What the informers do, for tests: the values are of project.h and stay the caller's; NULL is gone. */
 void services_set_service(struct services *s, const char *key, const struct svc_view *view);
 void services_set_slice(struct services *s, const struct slice_view *old, const struct slice_view *now);

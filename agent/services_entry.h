@@ -23,8 +23,7 @@ struct entry {
 
 struct services {
         struct services_opts opts;
-        struct projector projector;
-        struct informer *service_informer, *slice_informer;
+        struct services_api *api;
         struct apply *apply;
         struct claims claims;
         struct hashmap entries; /* key -> struct entry */
