@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/adopt.h"
+#include "agent/apply_books.h"
 #include "agent/desired.h"
 #include "base/hashmap.h"
 #include "base/mem.h"
@@ -35,6 +36,8 @@ struct adoption {
         struct hashmap services; /* key -> struct found_service */
         struct hashmap ports;    /* id -> struct found_port */
         struct hashmap owners;   /* id -> struct found_service */
+        struct slot_line *lines; /* of the pool that is read */
+        uint32_t lines_cap;
 };
 
 #define APPEND(arena, array, n, cap, value)                                                                            \
@@ -221,24 +224,32 @@ static struct backend_state *find_id(const struct by_id *ids, uint32_t id)
         return found ? *found : NULL;
 }
 
+static struct slot_line *grow_lines(struct adoption *ad, uint32_t n)
+{
+        if (n > ad->lines_cap) {
+                ad->lines = mem_realloc(ad->lines, n, sizeof(*ad->lines));
+                ad->lines_cap = n;
+        }
+        return ad->lines;
+}
+
 /* Who is in the slots of the range is in the pool. False when something else is there. */
 static bool read_members(struct adoption *ad, const struct by_id *ids, unsigned pool, struct slot_range range)
 {
         uint8_t scope = pool & POOL_LOCAL ? SCOPE_LOCAL : SCOPE_CLUSTER;
+        struct slot_range lines = apply_lines_of(range);
+        struct slot_line *values = grow_lines(ad, lines.size);
 
-        for (uint32_t done = 0; done < range.size; done += SLOT_LINE) {
-                uint32_t line = (range.base + done) / SLOT_LINE;
-                struct slot_line value;
+        if (!range.size)
+                return true;
+        if (map_read(ad->maps->m[MAP_SLOTS], lines.base, lines.size, values))
+                return false;
+        for (uint32_t i = 0; i < range.size; i++) {
+                struct backend_state *b = find_id(ids, values[i / SLOT_LINE].backend[i % SLOT_LINE]);
 
-                if (map_lookup(ad->maps->m[MAP_SLOTS], &line, &value))
+                if (!b)
                         return false;
-                for (uint32_t i = 0; i < SLOT_LINE && done + i < range.size; i++) {
-                        struct backend_state *b = find_id(ids, value.backend[i]);
-
-                        if (!b)
-                                return false;
-                        b->scopes |= scope;
-                }
+                b->scopes |= scope;
         }
         return true;
 }
@@ -382,8 +393,11 @@ static struct service_state *make_state(struct adoption *ad, struct found_servic
 static int read_maps(struct adoption *ad)
 {
         struct map *const *m = ad->maps->m;
-        int r = map_each(m[MAP_SERVICE_NAMES], on_name, ad);
+        int r = 0;
 
+        if (ad->maps->fresh)
+                return 0;
+        r = map_each(m[MAP_SERVICE_NAMES], on_name, ad);
         if (!r)
                 r = map_each(m[MAP_BACKENDS], on_backend, ad);
         if (!r)
@@ -418,6 +432,7 @@ int adopt_services(struct maps *maps, struct apply *apply,
         hashmap_deinit(&ad.services);
         hashmap_deinit(&ad.ports);
         hashmap_deinit(&ad.owners);
+        free(ad.lines);
         arena_deinit(&ad.arena);
         return r ? err_set(reterr, r, "the pinned maps of services cannot be read: %s", strerror(-r)) : 0;
 }

@@ -25,6 +25,7 @@ struct apply {
         /* Slots are given out by whole lines: no two ranges share one, and a small service costs one cache line. */
         struct slots *lines_books;
         struct ids *backend_ids, *service_ids;
+        uint32_t highest_service_id;   /* ever given out, in maps that are fresh */
         uint32_t *generations;         /* by backend id */
         uint32_t generation;           /* the last that was given out */
         struct hashmap present;        /* frontends in the map: by struct service_key */

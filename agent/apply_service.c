@@ -73,10 +73,14 @@ static void stage_name(struct change *c, const struct port_state *p)
 /* Counters of who had the id before. */
 static void clear_stats(struct change *c, uint32_t id)
 {
-        struct map *m = c->a->maps->m[MAP_SERVICE_STATS];
+        struct apply *a = c->a;
+        struct map *m = a->maps->m[MAP_SERVICE_STATS];
         size_t size = (size_t)map_cpus() * ((sizeof(struct service_stats) + 7) / 8 * 8);
 
-        map_update(m, &id, arena_zalloc(&c->arena, size));
+        if (a->maps->fresh && id > a->highest_service_id)
+                a->highest_service_id = id;
+        else
+                map_update(m, &id, arena_zalloc(&c->arena, size));
 }
 
 static void port_new(struct change *c, struct port_state *p)
@@ -371,12 +375,14 @@ static void do_op(struct change *c, const struct op *op)
 
 struct service_state *apply_service(struct apply *a, struct service_state *old, struct service_state *now, bool doubt)
 {
-        struct change c = {.a = a, .old = old, .now = now};
+        struct change c = {.a = a, .now = now};
         struct op_list ops = {.arena = &c.arena};
         size_t owners = a->nowners, ranges = a->ranges.n;
         struct service_state *packed;
 
-        diff_service(old, now, doubt, &ops);
+        if (old)
+                c.old = service_state_unpack(old, &c.arena);
+        diff_service(c.old, now, doubt, &ops);
         for (size_t i = 0; i < ops.n; i++)
                 do_op(&c, &ops.ops[i]);
         packed = service_state_pack(now);

@@ -235,6 +235,7 @@ static void on_services_synced(void *userdata)
         struct agent *a = userdata;
         struct services_stats s;
 
+        mem_trim(); /* of what the start needed */
         services_stats(a->services, &s);
         log_info("ready", "services=%zu slices=%zu start_ms=%llu", s.services, s.slices,
                  (unsigned long long)((clock_mono_ns() - a->start_ns) / NS_PER_MS));
@@ -484,6 +485,7 @@ int main(int argc, char **argv)
         log_level_parse(a.config.log_level, &level);
         log_init(check ? "check" : "agent", check ? MAX(level, LOG_LEVEL_WARN) : level);
         signal(SIGPIPE, SIG_IGN);
+        mem_keep_little();
         r = check ? check_run(&a.config, repair, &err) : clean ? cleanup(&a.config, &err) : run(&a, &err);
         if (r)
                 fprintf(stderr, "fairlead-agent: %s\n", *err.msg ? err.msg : strerror(-r));

@@ -22,10 +22,19 @@ struct entry *services_entry(struct services *s, const char *key)
 
         if (e)
                 return e;
-        e = mem_new(struct entry);
-        e->claimant = (struct claimant){.key = mem_strdup(key), .created_s = INT64_MAX};
-        hashmap_put(&s->entries, e->claimant.key, e);
+        e = mem_zalloc(sizeof(*e) + strlen(key) + 1);
+        strcpy(e->key, key);
+        e->claimant = (struct claimant){.key = e->key, .created_s = INT64_MAX};
+        hashmap_put(&s->entries, e->key, e);
         return e;
+}
+
+void services_entry_free(struct entry *e)
+{
+        free(e->state);
+        if (e->slices_cap)
+                free(e->slices);
+        free(e);
 }
 
 /* A batch waits as long as twice the last one took, within its bounds, counted from its first change: a lone change is
@@ -73,20 +82,28 @@ void services_set_service(struct services *s, const char *key, const struct svc_
 
 static void drop_slice(struct entry *e, const struct slice_view *slice)
 {
+        const struct slice_view **slices = entry_slices(e);
+
         for (uint32_t i = 0; i < e->nslices; i++)
-                if (e->slices[i] == slice) {
-                        e->slices[i] = e->slices[--e->nslices];
+                if (slices[i] == slice) {
+                        slices[i] = slices[--e->nslices];
                         return;
                 }
 }
 
 static void add_slice(struct entry *e, const struct slice_view *slice)
 {
-        if (e->nslices == e->slices_cap) {
-                e->slices_cap = e->slices_cap ? 2 * e->slices_cap : 1;
-                e->slices = mem_realloc(e->slices, e->slices_cap, sizeof(struct slice_view *));
+        if (e->nslices && e->nslices >= e->slices_cap) {
+                uint32_t cap = e->slices_cap ? 2 * e->slices_cap : 4;
+                const struct slice_view **more = mem_array(const struct slice_view *, cap);
+
+                memcpy(more, entry_slices(e), e->nslices * sizeof(*more));
+                if (e->slices_cap)
+                        free(e->slices);
+                e->slices = more;
+                e->slices_cap = cap;
         }
-        e->slices[e->nslices++] = slice;
+        entry_slices(e)[e->nslices++] = slice;
 }
 
 /* Triggers from before the start say how long we were not there, and not how fast we are. */
@@ -288,14 +305,8 @@ void services_free(struct services *s)
         loop_timer_free(s->tidy_timer);
         loop_timer_free(s->retry_timer);
         claims_deinit(&s->claims);
-        hashmap_foreach (&s->entries, slot) {
-                struct entry *e = slot->value;
-
-                free(e->state);
-                free(e->slices);
-                free((char *)e->claimant.key);
-                free(e);
-        }
+        hashmap_foreach (&s->entries, slot)
+                services_entry_free(slot->value);
         hashmap_deinit(&s->entries);
         apply_free(s->apply);
         free(s->host_ports);

@@ -27,8 +27,8 @@ int services_api_new(const struct agent_config *config, struct kube_client *clie
                                      .userdata = &api->projector};
         int r;
 
-        api->projector = (struct projector){.node_name = config->node_name,
-                                            .service_proxy_name = config->service_proxy_name};
+        api->projector =
+                (struct projector){.node_name = config->node_name, .service_proxy_name = config->service_proxy_name};
         r = informer_new(&opts, &api->services);
         opts.path = SLICES_PATH;
         opts.label_selector = "!service.kubernetes.io/headless";

@@ -9,9 +9,12 @@
 
 /* One service: what the API says of it, and what the tables hold. */
 struct entry {
-        struct claimant claimant; /* first; key is the entry's own */
+        struct claimant claimant; /* first */
         const struct svc_view *svc;
-        const struct slice_view **slices;
+        union {
+                const struct slice_view *only; /* slices_cap 0: most services have one slice */
+                const struct slice_view **slices;
+        };
         uint32_t nslices, slices_cap;
         struct service_state *state; /* NULL: nothing is applied */
         struct entry *next_dirty;
@@ -19,7 +22,13 @@ struct entry {
         uint32_t health_endpoints;
         uint32_t full; /* bits by enum map_id: what found no room */
         bool dirty, doubt;
+        char key[];
 };
+
+static inline const struct slice_view **entry_slices(struct entry *e)
+{
+        return e->slices_cap ? e->slices : &e->only;
+}
 
 struct services {
         struct services_opts opts;
@@ -49,6 +58,7 @@ struct services {
 };
 
 struct entry *services_entry(struct services *s, const char *key);
+void services_entry_free(struct entry *e);
 void services_mark(struct services *s, struct entry *e);
 /* Arms the timer for what is dirty. */
 void services_schedule(struct services *s);

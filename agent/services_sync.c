@@ -199,7 +199,7 @@ static void make_desired(struct services *s, struct entry *e, struct arena *aren
         size_t n;
 
         if (e->svc) {
-                desired_service(e->svc, e->slices, e->nslices, &env, arena, ret);
+                desired_service(e->svc, entry_slices(e), e->nslices, &env, arena, ret);
         } else if (str_has_prefix(e->claimant.key, HOST_PORT_PREFIX) &&
                    (n = services_host_ports(s, e->claimant.key, &ports)) > 0) {
                 desired_host_ports(ports, n, arena, ret);
@@ -260,10 +260,7 @@ static void free_gone(struct services *s, struct entry *e)
         if (!is_gone(s, e))
                 return;
         hashmap_del(&s->entries, e->claimant.key);
-        free(e->state);
-        free(e->slices);
-        free((char *)e->claimant.key);
-        free(e);
+        services_entry_free(e);
 }
 
 static int commit(struct services *s, struct batch *b)

@@ -51,7 +51,10 @@ struct port_state {
         uint8_t listed;     /* bits: a permutation table that found no room and is a list instead */
         uint8_t flags;      /* enum port_flags */
         uint32_t nbackends; /* sorted by backend_state_compare: IPv4 first */
-        struct backend_state *backends;
+        union {
+                struct backend_state *backends;
+                const char *packed_backends; /* of a state that is packed */
+        };
         struct slot_range range[POOLS];
 };
 
@@ -74,8 +77,10 @@ struct service_state {
         const char *const *problems;      /* what was left out, and why */
 };
 
-/* A copy in one block, for free(). */
+/* A copy in one block, for free(), whose backends take a third of their room: all but them can be read as it is. */
 struct service_state *service_state_pack(const struct service_state *s);
+/* What was packed, with backends to read. Borrows all else of it. */
+const struct service_state *service_state_unpack(const struct service_state *packed, struct arena *arena);
 int service_key_compare(const struct service_key *a, const struct service_key *b);
 int backend_state_compare(const struct backend_state *a, const struct backend_state *b);
 int svc_range_compare(const struct svc_range *a, const struct svc_range *b);

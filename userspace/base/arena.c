@@ -8,6 +8,7 @@
 /* Many arenas never need more than the first, and some live long (a watch's request). */
 #define ARENA_FIRST 2048
 #define ARENA_CHUNK 8192
+#define ARENA_LARGE (1024 * 1024) /* what malloc gives back to the system at once */
 
 struct arena_chunk {
         struct arena_chunk *next;
@@ -23,7 +24,8 @@ static _noreturn_ void arena_oom(size_t size)
 
 static void arena_grow(struct arena *a, size_t size)
 {
-        size_t want = MAX(size, (size_t)(a->head ? ARENA_CHUNK : ARENA_FIRST) - sizeof(struct arena_chunk));
+        size_t next = MAX((size_t)ARENA_CHUNK, MIN(a->total / 2, (size_t)ARENA_LARGE));
+        size_t want = MAX(size, (a->head ? next : (size_t)ARENA_FIRST) - sizeof(struct arena_chunk));
         struct arena_chunk *c = malloc(sizeof(*c) + want);
 
         if (!c)

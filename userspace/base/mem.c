@@ -73,3 +73,8 @@ void mem_trim(void)
         else
                 malloc_trim(0);
 }
+
+void mem_keep_little(void)
+{
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}

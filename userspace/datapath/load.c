@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -105,9 +106,23 @@ int loader_open(struct loader *ret, uint32_t wanted, struct err *reterr)
         return r;
 }
 
+/* The pages of an object inside this program: they were read once, and never will be again. */
+static void drop_pages(enum object_id id)
+{
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)files[id].begin,
+                  end = (uintptr_t)files[id].end;
+
+        begin = (begin + page - 1) / page * page;
+        end = end / page * page;
+        if (begin < end)
+                madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void loader_close(struct loader *l)
 {
         for (int id = 0; id < OBJECT_COUNT; id++) {
+                if (l->objects[id])
+                        drop_pages(id);
                 bpf_object__close(l->objects[id]);
                 free(l->logs[id]);
         }

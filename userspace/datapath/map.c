@@ -53,10 +53,11 @@ int map_delete(struct map *m, const void *key)
         return m->ops->delete (m, key);
 }
 
-/* Elements first to first + n - 1, at once where the kernel can. */
-static int read_elements(const struct map *m, uint32_t first, uint32_t n, char *values)
+/* At once where the kernel can. */
+int map_read(const struct map *m, uint32_t first, uint32_t n, void *ret_values)
 {
-        int r = m->ops->read_many ? m->ops->read_many(m, first, n, values) : -EOPNOTSUPP;
+        int r = n > 1 && m->ops->read_many ? m->ops->read_many(m, first, n, ret_values) : -EOPNOTSUPP;
+        char *values = ret_values;
 
         if (r == 0)
                 return 0;
@@ -75,7 +76,7 @@ static int each_element(struct map *m, int (*fn)(void *userdata, const void *key
 
         for (uint32_t first = 0; r == 0 && first < m->info.max_entries; first += n) {
                 n = MIN(most, m->info.max_entries - first);
-                r = read_elements(m, first, n, values);
+                r = map_read(m, first, n, values);
                 for (uint32_t i = first; r == 0 && i < first + n; i++)
                         r = fn(userdata, &i, values + (i - first) * size);
         }

@@ -61,6 +61,8 @@ size_t map_lookup_size(const struct map *m);
 
 /* 0, -ENOENT, or negative errno. Of an LPM map: of the longest prefix that covers the key (a fake: of the same key). */
 int map_lookup(const struct map *m, const void *key, void *ret_value);
+/* Of an array the n elements from first on, each map_lookup_size long. 0, or negative errno: -ENOENT behind its end. */
+int map_read(const struct map *m, uint32_t first, uint32_t n, void *ret_values);
 /* Sets or replaces. 0, MAP_FULL, -ERANGE for an index behind an array's end, or negative errno. A value of a per-CPU
  * map is map_lookup_size long. */
 int map_update(struct map *m, const void *key, const void *value);
@@ -85,6 +87,7 @@ DEFINE_CLEANUP(struct map *, map_free)
 /* All maps of the dataplane. */
 struct maps {
         struct map *m[MAP_COUNT];
+        bool fresh; /* those that the agent writes hold nothing yet, for sure */
 };
 
 /* Fakes with the layouts of bpf/abi; sizes are the defaults of limits.h, but for the flow table, which has 64 sets. */

@@ -183,9 +183,11 @@ static int take_over(struct datapath *dp, struct adopter *ad, struct err *reterr
 
 static int open_maps(struct datapath *dp, struct adopter *ad, struct err *reterr)
 {
+        dp->maps.fresh = true;
         for (int id = 0; id < MAP_COUNT; id++) {
                 int r = map_new_kernel(TAKE_FD(ad->maps[id].fd), &dp->maps.m[id]);
 
+                dp->maps.fresh &= ad->maps[id].made && !ad->maps[id].source_count;
                 if (r)
                         return err_set(reterr, r, "the map %s cannot be opened: %s", map_layout(id)->info.name,
                                        strerror(-r));
