@@ -95,7 +95,7 @@ const struct setting settings[] = {
         {"flowEntries", SETTING_NUMBER, AT(flow_entries), "131072", 1024, 1U << 26,
          "two for each translated connection, 128 bytes each; rounded up to a power of two"},
         {"maxServices", SETTING_NUMBER, AT(sizes.services), "0", 0, ENTRIES_MAX,
-         "frontends: address, port and protocol (65536)"},
+         "frontends: address, port and protocol; a service has one more for each address (262144)"},
         {"maxBackends", SETTING_NUMBER, AT(sizes.backends), "0", 0, ENTRIES_MAX, "endpoints, by service port (262144)"},
         {"maxSlotLines", SETTING_NUMBER, AT(sizes.slot_lines), "0", 0, ENTRIES_MAX,
          "sixteen table places each: an endpoint takes one, by consistent hashing about 100 (262144)"},

@@ -13,8 +13,8 @@
 #define DROP_BYTES        64     /* of the packet, in a drop's event */
 
 /* Defaults of what is configurable (elements of the map). */
-#define SERVICES_DEFAULT   65536 /* frontends: address, port, protocol */
-#define SERVICE_IDS        65536 /* service ports: statistics, names */
+#define SERVICES_DEFAULT   262144 /* frontends: address, port, protocol; memory for those that are there */
+#define SERVICE_IDS        65536  /* service ports: statistics, names */
 #define BACKENDS_DEFAULT   262144
 #define SLOT_LINES_DEFAULT 262144 /* 4 Mi slots */
 #define FLOW_SETS_DEFAULT  16384  /* x FLOW_WAYS entries, two for each connection */

@@ -31,7 +31,7 @@ const volatile struct knobs knobs;
                 __uint(pinning, LIBBPF_PIN_BY_NAME);                                                                   \
         } name SEC(".maps")
 
-PINNED_MAP(services, BPF_MAP_TYPE_HASH, struct service_key, struct service, SERVICES_DEFAULT, 0);
+PINNED_MAP(services, BPF_MAP_TYPE_HASH, struct service_key, struct service, SERVICES_DEFAULT, BPF_F_NO_PREALLOC);
 PINNED_MAP(slots, BPF_MAP_TYPE_ARRAY, __u32, struct slot_line, SLOT_LINES_DEFAULT, 0);
 PINNED_MAP(backends, BPF_MAP_TYPE_ARRAY, __u32, struct backend, BACKENDS_DEFAULT, 0);
 PINNED_MAP(filters, BPF_MAP_TYPE_ARRAY, __u32, struct filters, 1, 0);

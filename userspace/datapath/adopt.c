@@ -69,7 +69,7 @@ static void add_source(struct adopter *ad, enum map_id id, const char *path, uin
 
 enum fit {
         FIT_NONE,  /* there is none, or of another layout: its entries are not ours */
-        FIT_SIZE,  /* as wished but for the number of elements */
+        FIT_SIZE,  /* as wished but for the number of elements, or how they are allocated */
         FIT_WHOLE, /* it is the one */
 };
 
@@ -117,8 +117,10 @@ static enum fit check_fit(const struct adopter *ad, enum map_id id, const struct
         int copy;
 
         if (bpf_obj_get_info_by_fd(fd, &info, &size) || info.type != wish->type || info.key_size != wish->key_size ||
-            info.value_size != wish->value_size || info.map_flags != wish->flags)
+            info.value_size != wish->value_size || (info.map_flags ^ wish->flags) & ~(uint32_t)BPF_F_NO_PREALLOC)
                 return FIT_NONE;
+        if (info.map_flags != wish->flags)
+                return FIT_SIZE;
         if (info.max_entries == wanted || !is_iterable(info.type))
                 return info.max_entries == wanted ? FIT_WHOLE : FIT_NONE;
         copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
