@@ -416,7 +416,7 @@ static int follow(struct agent *a)
         else
                 on_network_changed(a);
         status_changed(a->status);
-        services_watch(a->services, a->services_api);
+        services_watch(a->services, TAKE_PTR(a->services_api));
         return 0;
 }
 

@@ -304,6 +304,7 @@ void services_free(struct services *s)
         loop_timer_free(s->sync_timer);
         loop_timer_free(s->tidy_timer);
         loop_timer_free(s->retry_timer);
+        services_api_free(s->api);
         claims_deinit(&s->claims);
         hashmap_foreach (&s->entries, slot)
                 services_entry_free(slot->value);

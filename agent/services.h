@@ -32,7 +32,7 @@ int services_new(const struct services_opts *opts, struct services **ret, struct
 void services_free(struct services *s);
 DEFINE_CLEANUP(struct services *, services_free)
 
-/* Follows them: what they know already is told at once. Borrowed; to be freed after the services. */
+/* Follows it: what it knows already is told at once. Takes it over. */
 void services_watch(struct services *s, struct services_api *api);
 /* What the informers do, for tests: the values are of project.h and stay the caller's; NULL is gone. */
 void services_set_service(struct services *s, const char *key, const struct svc_view *view);

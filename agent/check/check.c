@@ -156,6 +156,7 @@ static int fill(struct check *c, struct maps *maps, struct services **ret, struc
 {
         struct services_opts opts = {
                 .loop = c->loop, .config = c->config, .maps = maps, .synced = on_progress, .userdata = c};
+        struct services_api *api;
         const struct host_port *ports;
         size_t n = net_check_host_ports(c->net, &ports);
         int r = services_new(&opts, ret, reterr);
@@ -164,8 +165,11 @@ static int fill(struct check *c, struct maps *maps, struct services **ret, struc
                 return r;
         c->services = *ret;
         services_set_node(*ret, net_check_node(c->net), ports, n);
-        r = services_watch(*ret, c->client);
-        return r ? r : wait_for_api(c, services_are_there, "Services and EndpointSlices", reterr);
+        r = services_api_new(c->config, c->client, &api);
+        if (r)
+                return r;
+        services_watch(*ret, api);
+        return wait_for_api(c, services_are_there, "Services and EndpointSlices", reterr);
 }
 
 static int open_all(struct check *c, struct services **ret, struct err *reterr)
