@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the dataplane's programs cost, in ns above a program that passes the packet, among 10,000 services of ten
+ * What the dataplane's programs cost, in ns above a program that only parses the packet, among 10,000 services of ten
  * backends; needs root. Measured by the `duration` of BPF_PROG_TEST_RUN, behind programs that restore the packet
- * (bpf/restore.bpf.c). The best of a few rounds, because what else the machine does makes a round only slower.
- *   ..._one: packets of one connection; ..._many: of 20,000 in turn; ..._new: each begins one, and once the flow table
- *   is full each takes the place of an old one.
+ * (bpf/restore.bpf.c), which the parsing program is behind as well. Each figure is the median of a few rounds, less
+ * the median of the parsing program's rounds, which take turns with them.
+ *   <path>_<flows>_ns       packets of so many connections in turn, that have begun before
+ *   <path>_new_<flows>_ns   each packet begins a connection, among so many others, in a table that has room for it
+ *   <path>_new_full_ns      the same in a table of the default size that is full: each takes the place of another
+ *   <path>_ns               no connection state
+ * One JSON object a figure: value (the median), min, max (of the rounds), rounds, unit.
+ *
+ * Tables are four times as large as their connections' entries, so that hardly any set has more of them than room.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -21,14 +27,14 @@
 #include "bench/bpf/restore.h"
 #include "bpf/lab.h"
 
-#define ROUNDS       7
-#define REPEAT       50000
-#define MANY         20000
+#define ROUNDS_MAX   15
+#define ROUNDS_LONG  5 /* where a round begins with a million packets */
+#define REPEAT       40000
+#define REPEAT_NEW   20000
 #define SERVICES     10000
 #define ENDPOINTS    10
 #define NODEPORT_MIN 30000
 #define NODEPORTS    2700
-#define FLOW_SETS    16384
 #define VIPS         0x0a610000u /* 10.97.0.0 and on */
 #define CLIENTS      0xc6336400u /* 198.51.100.0 and on */
 
@@ -37,16 +43,20 @@
 #define SPORT   (ETH_HLEN + 20)
 #define DPORT   (ETH_HLEN + 22)
 
-enum course {
-        ONE,
-        EVERY,
-        BEGIN,
-        COURSES,
+/* How many connections there are, and how large the table is that has them. */
+struct crowd {
+        const char *name;
+        uint32_t flows;
+        uint32_t sets;
+        bool established, full; /* full: of new ones, the table is filled up before */
 };
 
-static const char *const course_names[COURSES] = {"one", "many", "new"};
-
-static const uint32_t wraps[COURSES] = {[ONE] = 1, [EVERY] = MANY};
+static const struct crowd crowds[] = {
+        {"1", 1, 65536, true, false},
+        {"64k", 65536, 65536, true, false},
+        {"1m", 1048576, 1048576, true, false},
+        {"full", 4 * 16384 * FLOW_WAYS / 2, 16384, false, true},
+};
 
 /* What is measured: packets at a hook. */
 struct path {
@@ -54,14 +64,15 @@ struct path {
         enum hook hook;
         struct packet_spec packet;
         struct restore_part word, half[2];
-        bool flows; /* it keeps connection state: measured in every course */
+        bool flows; /* it keeps connection state */
         int verdict;
 };
 
 struct bench {
         struct lab lab;
         struct bpf_object *restore;
-        int image, next[2], run[2], pass[2]; /* of TC, of XDP */
+        int image, next[2], run[2], parse[2]; /* of TC, of XDP */
+        int rounds;
 };
 
 static void die(const char *what)
@@ -156,13 +167,13 @@ static int map(const struct bench *b, const char *name)
         return fd;
 }
 
-static void open_bench(struct bench *ret, bool tunnel)
+static void open_bench(struct bench *ret, bool tunnel, uint32_t sets)
 {
         const char *build = getenv("FL_BUILD");
         struct knobs knobs = lab_knobs();
         char path[4096];
 
-        knobs.flow_sets = FLOW_SETS;
+        knobs.flow_sets = sets;
         knobs.snat_port_min = 32768; /* room for all the connections that are under way here */
         knobs.snat_port_max = 65535;
         if (!tunnel)
@@ -177,16 +188,18 @@ static void open_bench(struct bench *ret, bool tunnel)
         ret->next[1] = map(ret, "next_xdp");
         ret->run[0] = program(ret, "restore_tc");
         ret->run[1] = program(ret, "restore_xdp");
-        ret->pass[0] = program(ret, "pass_tc");
-        ret->pass[1] = program(ret, "pass_xdp");
+        ret->parse[0] = program(ret, "parse_tc");
+        ret->parse[1] = program(ret, "parse_xdp");
+        ret->rounds = getenv("FL_QUICK") ? 5 : ROUNDS_MAX;
         services(ret);
 }
 
 /* --- measuring */
 
-static struct restore image_of(const struct packet *p, const struct path *path, enum course course)
+/* wrap: after so many packets the first one comes again; 0: never. */
+static struct restore image_of(const struct packet *p, const struct path *path, uint32_t wrap)
 {
-        struct restore r = {.word = path->word, .half = {path->half[0], path->half[1]}, .wrap = wraps[course]};
+        struct restore r = {.word = path->word, .half = {path->half[0], path->half[1]}, .wrap = wrap};
 
         memcpy(r.head, p->data, RESTORE_BYTES);
         return r;
@@ -241,50 +254,111 @@ static uint64_t begun(const struct bench *b)
 
 /* The packets did what they were meant to: nearly each has begun a connection, or nearly none (some sets of the flow
  * table get more connections than they have room for). */
-static void check_course(const struct path *path, enum course course, uint64_t connections)
+static void check_begun(const struct path *path, bool begin, uint64_t packets, uint64_t connections)
 {
-        uint64_t packets = (uint64_t)ROUNDS * REPEAT;
-
-        if (course == BEGIN ? connections < packets * 98 / 100 : connections > packets / 100) {
+        if (begin ? connections < packets * 98 / 100 : connections > packets / 100) {
                 fprintf(stderr, "dataplane_programs: %s %s: %llu packets began %llu connections\n", path->name,
-                        course_names[course], (unsigned long long)packets, (unsigned long long)connections);
+                        begin ? "new" : "established", (unsigned long long)packets, (unsigned long long)connections);
                 exit(1);
         }
 }
 
-static double measure(struct bench *b, const struct path *path, enum course course)
+/* The rounds of one figure: of the program and of the one that only parses. */
+struct rounds {
+        double program[ROUNDS_MAX], parse[ROUNDS_MAX];
+        int count;
+};
+
+static void run_parse(const struct bench *b, const struct path *path, const struct packet *p, struct rounds *r)
 {
         bool xdp = path->hook == HOOK_EDGE;
-        uint32_t warm = course == BEGIN ? 4 * REPEAT : course == EVERY ? MANY : 1;
+
+        r->parse[r->count] = run(b, path, p, b->parse[xdp], REPEAT, xdp ? (int)XDP_PASS : TC_ACT_OK);
+}
+
+static int by_size(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static void tell(const char *path, const char *what, const char *crowd, struct rounds *r)
+{
+        double floor;
+
+        qsort(r->program, (size_t)r->count, sizeof(double), by_size);
+        qsort(r->parse, (size_t)r->count, sizeof(double), by_size);
+        floor = r->parse[r->count / 2];
+        printf("{\"name\": \"%s%s%s_ns\", \"value\": %.0f, \"min\": %.0f, \"max\": %.0f, \"rounds\": %d, \"floor\": "
+               "%.0f, "
+               "\"unit\": \"ns\"}\n",
+               path, what, crowd, r->program[r->count / 2] - floor, r->program[0] - r->parse[0],
+               r->program[r->count - 1] - floor, r->count, floor);
+        fflush(stdout);
+}
+
+/* Packets of connections that have begun. */
+static void measure_established(struct bench *b, const struct path *path, uint32_t flows, struct rounds *ret)
+{
         struct packet_spec begin = path->packet;
-        struct restore first, image;
-        struct packet syn, packet;
-        double best = 1e9, floor = 1e9;
+        struct restore image;
+        struct packet packet;
         uint64_t before;
 
         begin.tcp_flags = TH_SYN_;
-        packet_build(&syn, &begin, 4);
-        packet_build(&packet, &path->packet, 4);
-        first = image_of(&syn, path, course);
-        image = course == BEGIN ? first : image_of(&packet, path, course);
+        packet_build(&packet, &begin, 4);
+        image = image_of(&packet, path, flows);
         lab_clear_flows(&b->lab);
-        set_image(b, &first);
-        run(b, path, &packet, b->lab.program[path->hook], warm, path->verdict);
-        image.number = course == BEGIN ? warm : 0;
+        set_image(b, &image);
+        run(b, path, &packet, b->lab.program[path->hook], flows, path->verdict);
+        packet_build(&packet, &path->packet, 4);
+        image = image_of(&packet, path, flows);
         set_image(b, &image);
         before = begun(b);
-        for (int i = 0; i < ROUNDS; i++) {
-                double ns = run(b, path, &packet, b->lab.program[path->hook], REPEAT, path->verdict);
-
-                best = ns < best ? ns : best;
+        for (ret->count = 0; ret->count < b->rounds; ret->count++) {
+                ret->program[ret->count] = run(b, path, &packet, b->lab.program[path->hook], REPEAT, path->verdict);
+                run_parse(b, path, &packet, ret);
         }
-        check_course(path, course, begun(b) - before);
-        for (int i = 0; i < ROUNDS; i++) {
-                double ns = run(b, path, &packet, b->pass[xdp], REPEAT, xdp ? (int)XDP_PASS : TC_ACT_OK);
+        check_begun(path, false, (uint64_t)b->rounds * REPEAT, begun(b) - before);
+}
 
-                floor = ns < floor ? ns : floor;
+/* Packets that begin connections. Where there shall be room, each round begins with the crowd alone. */
+static void measure_new(struct bench *b, const struct path *path, const struct crowd *crowd, struct rounds *ret)
+{
+        struct packet_spec begin = path->packet;
+        struct packet packet;
+        struct restore image;
+        uint64_t connections = 0, before;
+        int rounds = !crowd->full && crowd->flows > 100000 ? ROUNDS_LONG : b->rounds;
+
+        begin.tcp_flags = TH_SYN_;
+        packet_build(&packet, &begin, 4);
+        for (ret->count = 0; ret->count < rounds; ret->count++) {
+                if (ret->count == 0 || !crowd->full) {
+                        image = image_of(&packet, path, 0);
+                        lab_clear_flows(&b->lab);
+                        set_image(b, &image);
+                        run(b, path, &packet, b->lab.program[path->hook], crowd->flows, path->verdict);
+                }
+                before = begun(b);
+                ret->program[ret->count] = run(b, path, &packet, b->lab.program[path->hook], REPEAT_NEW, path->verdict);
+                connections += begun(b) - before;
+                run_parse(b, path, &packet, ret);
         }
-        return best - floor;
+        check_begun(path, true, (uint64_t)rounds * REPEAT_NEW, connections);
+}
+
+static void measure_crowd(struct bench *b, const struct path *path, const struct crowd *crowd)
+{
+        struct rounds rounds;
+
+        if (crowd->established) {
+                measure_established(b, path, crowd->flows, &rounds);
+                tell(path->name, "_", crowd->name, &rounds);
+        }
+        measure_new(b, path, crowd, &rounds);
+        tell(path->name, "_new_", crowd->name, &rounds);
 }
 
 #define SEGMENT(from_, sport_, to_, dport_)                                                                            \
@@ -326,27 +400,55 @@ static const struct path tunnel_paths[] = {
          .flows = true},
 };
 
-static void measure_all(const struct path *paths, size_t n, bool tunnel)
+/* Arguments are paths' names; none: all. */
+static int chosen_count;
+static char **chosen;
+
+static bool is_chosen(const struct path *path)
 {
-        struct bench b;
-
-        open_bench(&b, tunnel);
-        for (size_t i = 0; i < n; i++) {
-                struct path path = paths[i];
-
-                path.verdict = path.hook == HOOK_EDGE ? (int)XDP_TX : TC_ACT_REDIRECT;
-                if (!path.flows)
-                        printf("%s_ns=%.0f\n", path.name, measure(&b, &path, ONE));
-                for (int course = 0; path.flows && course < COURSES; course++)
-                        printf("%s_%s_ns=%.0f\n", path.name, course_names[course],
-                               measure(&b, &path, (enum course)course));
-        }
-        bpf_object__close(b.restore);
-        lab_close(&b.lab);
+        for (int i = 0; i < chosen_count; i++)
+                if (strcmp(chosen[i], path->name) == 0)
+                        return true;
+        return chosen_count == 0;
 }
 
-int main(void)
+static void measure_path(struct bench *b, const struct path *what, const struct crowd *crowds_, size_t n)
 {
+        struct path path = *what;
+        struct rounds rounds;
+
+        path.verdict = path.hook == HOOK_EDGE ? (int)XDP_TX : TC_ACT_REDIRECT;
+        for (size_t i = 0; path.flows && i < n; i++)
+                measure_crowd(b, &path, &crowds_[i]);
+        if (path.flows)
+                return;
+        measure_established(b, &path, 1, &rounds);
+        tell(path.name, "", "", &rounds);
+}
+
+static void measure_all(const struct path *paths, size_t n, bool tunnel)
+{
+        size_t first = 0, next;
+
+        for (; first < sizeof(crowds) / sizeof(*crowds); first = next) {
+                struct bench b = {.rounds = 0};
+
+                for (next = first + 1; next < sizeof(crowds) / sizeof(*crowds); next++)
+                        if (crowds[next].sets != crowds[first].sets)
+                                break;
+                open_bench(&b, tunnel, crowds[first].sets);
+                for (size_t i = 0; i < n; i++)
+                        if ((paths[i].flows || first == 0) && is_chosen(&paths[i]))
+                                measure_path(&b, &paths[i], &crowds[first], next - first);
+                bpf_object__close(b.restore);
+                lab_close(&b.lab);
+        }
+}
+
+int main(int argc, char **argv)
+{
+        chosen_count = argc - 1;
+        chosen = argv + 1;
         measure_all(direct_paths, sizeof(direct_paths) / sizeof(*direct_paths), false);
         measure_all(tunnel_paths, sizeof(tunnel_paths) / sizeof(*tunnel_paths), true);
         return 0;
