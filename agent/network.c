@@ -300,7 +300,8 @@ static int write_anew(struct network *n, struct err *reterr)
         int res;
 
         routemap_deinit(&n->routes);
-        res = routemap_init(&n->routes, n->dataplane.maps->m[MAP_ROUTES], reterr);
+        res = routemap_init(&n->routes, n->dataplane.maps->m[MAP_ROUTES], n->dataplane.maps->m[MAP_ROUTE_EPOCH],
+                            reterr);
         n->node_written = n->pruned = false;
         attachments_again(n->attachments);
         network_dirty(n, 0);
@@ -401,7 +402,8 @@ static int open_all(struct network *n, struct err *reterr)
         if (res == 0)
                 res = take_lock(n, reterr);
         if (res == 0)
-                res = routemap_init(&n->routes, n->dataplane.maps->m[MAP_ROUTES], reterr);
+                res = routemap_init(&n->routes, n->dataplane.maps->m[MAP_ROUTES], n->dataplane.maps->m[MAP_ROUTE_EPOCH],
+                                    reterr);
         if (res == 0)
                 res = open_kernel(n, reterr);
         if (res == 0)

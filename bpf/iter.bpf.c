@@ -9,6 +9,7 @@
  * where they are: find_stale says in which network namespaces there are such sockets (the namespace's number for each
  * socket), destroy_stale destroys those of the namespace it is run in (a byte for each).
  */
+#define SOCKET_PROGRAMS
 #include "vmlinux/iter.h"
 #include "lib/service.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* The socket's programs, on the root of cgroup v2. */
+#define SOCKET_PROGRAMS
 #include "lib/sock.h"
 
 #define SOCK_HOOK(name, family, v6)                                                                                    \

@@ -204,7 +204,7 @@ static void compare_routes(const struct net_check *c, struct findings *ret)
         struct err err = ERR_NULL;
         char text[ADDRESS_TEXT], is[160], should[160];
 
-        if (routemap_init(&have, c->maps[MAP_ROUTES], &err) < 0) {
+        if (routemap_init(&have, c->maps[MAP_ROUTES], c->maps[MAP_ROUTE_EPOCH], &err) < 0) {
                 findings_add(ret, "routes", "the whole map", "%s", err.msg);
                 return;
         }
@@ -334,7 +334,7 @@ int net_check_repair(const struct net_check *c, struct err *reterr)
         _cleanup_(routemap_deinit) struct routemap have = {0};
         _cleanup_(problems_deinit) struct problems problems = PROBLEMS_NULL;
         const uint32_t zero = 0;
-        int res = routemap_init(&have, c->maps[MAP_ROUTES], reterr);
+        int res = routemap_init(&have, c->maps[MAP_ROUTES], c->maps[MAP_ROUTE_EPOCH], reterr);
 
         if (res < 0)
                 return res;

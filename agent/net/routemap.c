@@ -16,11 +16,11 @@ static int on_entry(void *userdata, const void *key, const void *value)
         return 0;
 }
 
-int routemap_init(struct routemap *r, struct map *map, struct err *reterr)
+int routemap_init(struct routemap *r, struct map *map, struct map *epoch, struct err *reterr)
 {
         int res;
 
-        *r = (struct routemap){.map = map};
+        *r = (struct routemap){.map = map, .epoch = epoch};
         res = map_each(map, on_entry, &r->known);
         if (res < 0)
                 return err_set(reterr, res, "cannot read the map %s: %s", map_info(map)->name, strerror(-res));
@@ -31,6 +31,18 @@ int routemap_init(struct routemap *r, struct map *map, struct err *reterr)
 void routemap_deinit(struct routemap *r)
 {
         lpm_table_deinit(&r->known);
+}
+
+/* What the programs remember of the map counts no more. Should that fail, it does so for another second. */
+static void tell_programs(struct routemap *r)
+{
+        const uint32_t zero = 0;
+        uint32_t epoch = 0;
+
+        if (map_lookup(r->epoch, &zero, &epoch) == 0) {
+                epoch++;
+                map_update(r->epoch, &zero, &epoch);
+        }
 }
 
 /* Keeps the table of what is known in order. */
@@ -143,6 +155,7 @@ uint32_t routemap_apply(struct routemap *r, const struct lpm_table *want, enum r
                 return 0;
         n = set_all(r, &d.set, &failed, problems);
         n += delete_all(r, &d.del, keep, &left);
+        tell_programs(r);
         know_all(r, want, &left, &failed);
         return n;
 }
@@ -156,8 +169,10 @@ int routemap_set(struct routemap *r, const struct addr *a, const struct route *v
         if (old && memcmp(&old->value, value, sizeof(*value)) == 0)
                 return 0;
         res = set(r, &e, reterr);
-        if (res == 0)
+        if (res == 0) {
+                tell_programs(r);
                 know(r, &e);
+        }
         return res;
 }
 
@@ -168,5 +183,6 @@ void routemap_forget_pod(struct routemap *r, const struct addr *a, uint32_t ifin
 
         if (!e || e->value.type != ROUTE_POD || e->value.ifindex != ifindex || map_delete(r->map, &key) < 0)
                 return;
+        tell_programs(r);
         unknow(r, &key);
 }

@@ -6,12 +6,12 @@
 #include "datapath/map.h"
 
 struct routemap {
-        struct map *map; /* borrowed */
+        struct map *map, *epoch; /* borrowed: routes, route_epoch */
         struct lpm_table known;
 };
 
-/* Reads what a former life has left. 0 or negative errno. */
-int routemap_init(struct routemap *r, struct map *map, struct err *reterr);
+/* Reads what a former life has left. epoch: the map route_epoch. 0 or negative errno. */
+int routemap_init(struct routemap *r, struct map *map, struct map *epoch, struct err *reterr);
 void routemap_deinit(struct routemap *r);
 
 /* What is not wanted may be wanted all the same while not everything is known. */

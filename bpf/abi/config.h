@@ -26,6 +26,7 @@ enum knob_flags {
         KNOB_NODEPORT_LOOPBACK = 1 << 5,
         KNOB_BIND_PROTECT = 1 << 6, /* refuse bind() on the host to a NodePort */
         KNOB_RETVAL = 1 << 7,       /* bpf_set_retval works at sock_addr hooks: the refusal has its own errno */
+        KNOB_SKB = 1 << 8,          /* bpf_cast_to_kern_ctx works: TC can see an skb's own fields */
 };
 
 struct knobs {

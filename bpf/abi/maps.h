@@ -130,6 +130,9 @@ struct route {
 };
 ABI_ASSERT_SIZE(struct route, 28);
 
+/* ---- route_epoch: ARRAY[1] -> u32 [agent]. Another number after each change of `routes`: what programs remember of
+ * that map counts no more (lib/routes.h). */
+
 /* ---- pods: ARRAY[POD_SLOTS] ifindex % POD_SLOTS -> pod [agent]. The host side of a veth and who may speak there. */
 struct pod {
         __u32 ifindex;      /* 0: free; compare, the index is cut */

@@ -13,8 +13,11 @@
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 #include "addr.h"
+#include "maps.h"
+#include "vmlinux/skb.h"
 
 #ifdef HOOK_XDP
 
@@ -44,17 +47,24 @@ static __always_inline void *ctx_end(const struct hook_ctx *ctx)
         return (void *)(unsigned long)ctx->data_end;
 }
 
-#ifdef HOOK_XDP
-
+/* Bytes of the frame that can be read at ctx_data(). */
 static __always_inline __u32 ctx_linear(const struct hook_ctx *ctx)
 {
         return ctx->data_end - ctx->data;
 }
 
+#ifdef HOOK_XDP
+
 /* Bytes of the frame, those in fragments (jumbo frames) too. */
 static __always_inline __u32 ctx_length(struct hook_ctx *ctx)
 {
         return bpf_xdp_get_buff_len(ctx);
+}
+
+/* The same, but what is known without a call will do if it is that much. */
+static __always_inline __u32 ctx_length_from(struct hook_ctx *ctx, __u32 enough)
+{
+        return ctx_linear(ctx) >= enough ? ctx_linear(ctx) : ctx_length(ctx);
 }
 
 static __always_inline __u32 ctx_ifindex(const struct hook_ctx *ctx)
@@ -91,12 +101,33 @@ static __always_inline int ctx_store(struct hook_ctx *ctx, __u32 offset, void *f
 
 #else
 
-static __always_inline __u32 ctx_linear(const struct hook_ctx *ctx)
+/* skb->ip_summed; the numbers are the kernel's own. */
+enum ctx_summed {
+        SUMMED_NONE,
+        SUMMED_UNNECESSARY,
+        SUMMED_COMPLETE,
+        SUMMED_PARTIAL,
+        SUMMED_UNKNOWN, /* this kernel does not tell */
+};
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+static __always_inline enum ctx_summed ctx_summed(struct hook_ctx *ctx)
 {
-        return ctx->data_end - ctx->data;
+        const struct sk_buff *skb;
+
+        if (!(knobs.flags & KNOB_SKB))
+                return SUMMED_UNKNOWN;
+        skb = bpf_cast_to_kern_ctx(ctx);
+        return BPF_CORE_READ_BITFIELD(skb, ip_summed);
 }
 
 static __always_inline __u32 ctx_length(struct hook_ctx *ctx)
+{
+        return ctx->len;
+}
+
+static __always_inline __u32 ctx_length_from(struct hook_ctx *ctx, __u32 enough)
 {
         return ctx->len;
 }

@@ -36,6 +36,7 @@ PINNED_MAP(slots, BPF_MAP_TYPE_ARRAY, __u32, struct slot_line, SLOT_LINES_DEFAUL
 PINNED_MAP(backends, BPF_MAP_TYPE_ARRAY, __u32, struct backend, BACKENDS_DEFAULT, 0);
 PINNED_MAP(filters, BPF_MAP_TYPE_ARRAY, __u32, struct filters, 1, 0);
 PINNED_MAP(routes, BPF_MAP_TYPE_LPM_TRIE, struct route_key, struct route, ROUTES_DEFAULT, BPF_F_NO_PREALLOC);
+PINNED_MAP(route_epoch, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, 0);
 PINNED_MAP(pods, BPF_MAP_TYPE_ARRAY, __u32, struct pod, POD_SLOTS, 0);
 PINNED_MAP(buckets, BPF_MAP_TYPE_ARRAY, __u32, struct bucket, POD_SLOTS, 0);
 PINNED_MAP(node, BPF_MAP_TYPE_ARRAY, __u32, struct node, 1, 0);

@@ -209,7 +209,7 @@ static __always_inline int parse_l4(const struct hook_ctx *ctx, const struct l4_
 static __always_inline int parse_v4(struct hook_ctx *ctx, __u32 l3, struct packet *p, struct l4_place *ret)
 {
         const struct iphdr *ip = ctx_data(ctx) + l3;
-        __u32 header, total, fragment, there = ctx_length(ctx) - l3;
+        __u32 header, total, fragment, there = ctx_length_from(ctx, l3 + sizeof(*ip)) - l3;
 
         if (there < sizeof(*ip))
                 return PARSE_BAD;
@@ -219,6 +219,8 @@ static __always_inline int parse_v4(struct hook_ctx *ctx, __u32 l3, struct packe
         total = bpf_ntohs(ip->tot_len);
         if (!total && ctx_is_gso(ctx)) /* larger than its field can say ("BIG TCP") */
                 total = there;
+        if (total > there)
+                there = ctx_length(ctx) - l3;
         if (*(const __u8 *)ip >> 4 != 4 || header < sizeof(*ip) || total < header || total > there)
                 return PARSE_BAD;
         p->flags |= PACKET_IP | PACKET_V4;
@@ -301,7 +303,7 @@ static __always_inline bool v6_is_extension(__u8 next)
 static __always_inline int parse_v6(struct hook_ctx *ctx, __u32 l3, struct packet *p, struct l4_place *ret)
 {
         const struct ipv6hdr *ip = ctx_data(ctx) + l3;
-        __u32 payload, there = ctx_length(ctx) - l3;
+        __u32 payload, there = ctx_length_from(ctx, l3 + sizeof(*ip)) - l3;
 
         if (there < sizeof(*ip))
                 return PARSE_BAD;
@@ -310,6 +312,8 @@ static __always_inline int parse_v6(struct hook_ctx *ctx, __u32 l3, struct packe
         payload = bpf_ntohs(ip->payload_len);
         if (!payload && ctx_is_gso(ctx))
                 payload = there - sizeof(*ip);
+        if (payload > there - sizeof(*ip))
+                there = ctx_length(ctx) - l3;
         if (*(const __u8 *)ip >> 4 != 6 || payload > there - sizeof(*ip))
                 return PARSE_BAD;
         p->flags |= PACKET_IP | PACKET_DONT_FRAGMENT;

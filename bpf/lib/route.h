@@ -13,15 +13,11 @@
  */
 #pragma once
 
+#include "hops.h"
 #include "monitor_begin.h"
 #include "nat.h"
 #include "police.h"
 #include "translate.h"
-
-#ifndef AF_INET
-#define AF_INET  2
-#define AF_INET6 10
-#endif
 
 #define LOOPBACK_IFINDEX 1 /* in every network namespace */
 
@@ -85,35 +81,18 @@ static __always_inline const struct pod *pod_get(__u32 ifindex)
         return pod && pod->ifindex == ifindex ? pod : NULL;
 }
 
-static __always_inline void route_fib_ask(struct hook_ctx *ctx, const struct packet *p, struct bpf_fib_lookup *f)
-{
-        f->ifindex = ctx_ifindex(ctx);
-        f->l4_protocol = p->to.proto;
-        f->sport = p->to.sport;
-        f->dport = p->to.dport;
-        f->tot_len = ctx_is_gso(ctx) ? 0 : p->length;
-        if (p->flags & PACKET_V4) {
-                f->family = AF_INET;
-                f->tos = p->tos;
-                f->ipv4_src = p->to.src.w[3];
-                f->ipv4_dst = p->to.dst.w[3];
-                return;
-        }
-        f->family = AF_INET6;
-        f->flowinfo = bpf_htonl((__u32)p->tos << 20);
-        __builtin_memcpy(f->ipv6_src, &p->to.src, sizeof(f->ipv6_src));
-        __builtin_memcpy(f->ipv6_dst, &p->to.dst, sizeof(f->ipv6_dst));
-}
-
-/* The kernel's route of p->to.dst. REASON_FORWARDED and *w; TOO_BIG; NO_ROUTE: none that leads out of a device. */
-__noinline int route_fib(struct hook_ctx *ctx, struct packet *p, struct way *w)
+/* The kernel's route of p->to.dst, asked for this packet alone. As route_fib. */
+__noinline int route_fib_once(struct hook_ctx *ctx, struct packet *p, struct way *w)
 {
         struct bpf_fib_lookup f = {};
         long r;
 
         if (!p || !w)
                 return REASON_INTERNAL;
-        route_fib_ask(ctx, p, &f);
+        hop_ask(ctx, p, &f);
+        f.sport = p->to.sport;
+        f.dport = p->to.dport;
+        f.tot_len = ctx_is_gso(ctx) ? 0 : p->length;
         r = bpf_fib_lookup(ctx, &f, sizeof(f), 0);
         if (r == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
                 p->mtu = f.mtu_result;
@@ -128,6 +107,27 @@ __noinline int route_fib(struct hook_ctx *ctx, struct packet *p, struct way *w)
         w->resolved = r == BPF_FIB_LKUP_RET_SUCCESS;
         __builtin_memcpy(w->smac, f.smac, sizeof(w->smac));
         __builtin_memcpy(w->dmac, f.dmac, sizeof(w->dmac));
+        return REASON_FORWARDED;
+}
+
+/* The kernel's route of p->to.dst. REASON_FORWARDED and *w; TOO_BIG; NO_ROUTE: none that leads out of a device. */
+static __always_inline enum reason route_fib(struct hook_ctx *ctx, struct packet *p, struct way *w)
+{
+        const struct hop *hop = hop_find(ctx, p);
+
+        if (!hop)
+                return route_fib_once(ctx, p, w);
+        if (!ctx_is_gso(ctx) && p->length > hop->mtu) {
+                p->mtu = hop->mtu;
+                return REASON_TOO_BIG;
+        }
+        w->kind = WAY_NEIGHBOUR;
+        w->ifindex = hop->ifindex;
+        w->next.nh_family = hop->family;
+        __builtin_memcpy(w->next.ipv6_nh, hop->next, sizeof(w->next.ipv6_nh));
+        w->resolved = true;
+        __builtin_memcpy(w->smac, hop->smac, sizeof(w->smac));
+        __builtin_memcpy(w->dmac, hop->dmac, sizeof(w->dmac));
         return REASON_FORWARDED;
 }
 

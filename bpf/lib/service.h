@@ -11,6 +11,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "maps.h"
+#include "routes.h"
 
 struct service_query {
         struct addr client; /* whom affinity and source ranges are about; sock: see struct affinity_key */
@@ -66,13 +67,6 @@ static __always_inline __u32 service_filter(const struct addr *a, __be16 port, _
 static __always_inline struct service_stats *service_stats_get(__u32 id)
 {
         return id ? bpf_map_lookup_elem(&service_stats, &id) : NULL;
-}
-
-static __always_inline const struct route *route_find(const struct addr *a)
-{
-        struct route_key key = {.prefixlen = 128, .addr = *a};
-
-        return bpf_map_lookup_elem(&routes, &key);
 }
 
 /*

@@ -51,10 +51,21 @@ static void check(int r, const char *what)
                 die(EXIT_FAILURE, what, errno);
 }
 
+static bool kernel_shows_skbs(void)
+{
+        struct btf *btf = btf__load_vmlinux_btf();
+        bool known = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+
+        btf__free(btf);
+        return known;
+}
+
 struct knobs lab_knobs(void)
 {
+        uint32_t skb = kernel_shows_skbs() ? KNOB_SKB : 0;
+
         return (struct knobs){
-                .flags = KNOB_TUNNEL | KNOB_MASQUERADE | KNOB_REDIRECT_PEER,
+                .flags = KNOB_TUNNEL | KNOB_MASQUERADE | KNOB_REDIRECT_PEER | skb,
                 .hz = 250,
                 .flow_sets = LAB_FLOW_SETS,
                 .mark = LAB_MARK,
@@ -209,11 +220,14 @@ static void set(struct lab *lab, enum map_id map, const void *key, const void *v
 void lab_route(struct lab *lab, enum who who, uint32_t bits, const struct route *route, int family)
 {
         struct route_key key = {.addr = packet_addr(who, family)};
+        uint32_t zero = 0;
 
         key.prefixlen = bits ? bits + (family == 4 ? ADDR_V4_BITS : 0) : 128;
         for (uint32_t i = key.prefixlen; i < 128; i++)
                 key.addr.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
         set(lab, MAP_ROUTES, &key, route);
+        lab->route_epoch++;
+        set(lab, MAP_ROUTE_EPOCH, &zero, &lab->route_epoch);
 }
 
 static void pod_route(struct lab *lab, enum who who, uint32_t ifindex, enum mac mac, int family)

@@ -32,11 +32,13 @@ struct lab {
         int program[HOOK_COUNT];
         uint32_t pod_a, pod_b, uplink, vxlan; /* interface indexes */
         struct flow_set *flows;
+        uint32_t route_epoch;
         uint32_t next_service, next_backend, next_line;
         int cpus;
 };
 
-/* Knobs as the agent would set them: tunnel, masquerade, redirect_peer. */
+/* Knobs as the agent would set them: tunnel, masquerade, redirect_peer, skbs
+ * if the kernel shows them. */
 struct knobs lab_knobs(void);
 /* Makes the devices on the first call; loads the programs. Exits the process, with a message, when that fails: 77 when
  * BPF cannot be loaded here at all. With other knobs.flow_sets than LAB_FLOW_SETS all maps are as large as the objects

@@ -31,7 +31,7 @@ static void with_each_flag_alone(void **state)
 {
         struct knobs knobs = lab_knobs();
 
-        for (uint32_t flag = 1; flag <= KNOB_RETVAL; flag <<= 1) {
+        for (uint32_t flag = 1; flag <= KNOB_SKB; flag <<= 1) {
                 knobs.flags = flag;
                 loads(&knobs);
         }
@@ -41,7 +41,7 @@ static void with_all_flags_and_with_none(void **state)
 {
         struct knobs knobs = lab_knobs();
 
-        knobs.flags = 2 * KNOB_RETVAL - 1;
+        knobs.flags = 2 * KNOB_SKB - 1;
         knobs.drop_events_per_s = 20;
         loads(&knobs);
         knobs.flags = 0;

@@ -20,6 +20,7 @@ struct map;
         X(BACKENDS, backends)                                                                                          \
         X(FILTERS, filters)                                                                                            \
         X(ROUTES, routes)                                                                                              \
+        X(ROUTE_EPOCH, route_epoch)                                                                                    \
         X(PODS, pods)                                                                                                  \
         X(BUCKETS, buckets)                                                                                            \
         X(NODE, node)                                                                                                  \

@@ -28,6 +28,7 @@ static const struct map_layout layouts[MAP_COUNT] = {
         ARRAY(BACKENDS, backends, struct backend, BACKENDS_DEFAULT),
         ARRAY(FILTERS, filters, struct filters, 1),
         HASH(ROUTES, routes, struct route_key, struct route, ROUTES_DEFAULT),
+        ARRAY(ROUTE_EPOCH, route_epoch, uint32_t, 1),
         ARRAY(PODS, pods, struct pod, POD_SLOTS),
         ARRAY(BUCKETS, buckets, struct bucket, POD_SLOTS),
         ARRAY(NODE, node, struct node, 1),

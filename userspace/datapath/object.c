@@ -57,11 +57,13 @@ static void fill_knobs(struct knobs *k, const struct features *f, uint32_t flow_
         k->hz = f->hz;
         k->host_netns = f->host_netns;
         k->flow_sets = flow_sets;
-        k->flags &= ~(uint32_t)(KNOB_RETVAL | KNOB_REDIRECT_PEER | KNOB_WEAK_ORDER);
+        k->flags &= ~(uint32_t)(KNOB_RETVAL | KNOB_REDIRECT_PEER | KNOB_WEAK_ORDER | KNOB_SKB);
         if (!f->cgroup_v2)
                 k->flags &= ~(uint32_t)KNOB_SOCK;
         if (f->sock_retval)
                 k->flags |= KNOB_RETVAL;
+        if (f->kernel_ctx)
+                k->flags |= KNOB_SKB;
         if (f->redirect_peer)
                 k->flags |= KNOB_REDIRECT_PEER;
 #if !defined(__x86_64__) && !defined(__i386__) && !defined(__s390x__)

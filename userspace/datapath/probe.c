@@ -11,6 +11,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 
 #include "base/clock.h"
 #include "datapath/cgroup.h"
@@ -69,6 +70,25 @@ static bool retval_works(void)
                 load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, insns, ARRAY_SIZE(insns));
 
         return fd >= 0;
+}
+
+/* A kernel function that takes the context. */
+static bool kernel_ctx_works(const struct btf *btf)
+{
+        int id = btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
+        const struct bpf_insn insns[] = {INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, id), MOVE(0, 0), EXIT()};
+        _cleanup_close_ int fd = id < 0 ? -1 : load(BPF_PROG_TYPE_SCHED_CLS, 0, insns, ARRAY_SIZE(insns));
+
+        return fd >= 0;
+}
+
+static void probe_btf(struct features *f)
+{
+        struct btf *btf = btf__load_vmlinux_btf();
+
+        f->btf = btf != NULL;
+        f->kernel_ctx = btf && kernel_ctx_works(btf);
+        btf__free(btf);
 }
 
 static bool map_works(enum bpf_map_type type, uint32_t key_size, uint32_t value_size, uint32_t entries, uint32_t flags)
@@ -248,6 +268,7 @@ int features_probe(struct features *ret, struct err *reterr)
                 f.ringbuf = map_works(BPF_MAP_TYPE_RINGBUF, 0, 0, (uint32_t)page, 0);
                 f.mmapable = map_works(BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE);
                 f.jiffies64 = f.hz && helper_works(BPF_PROG_TYPE_SCHED_CLS, 0, BPF_FUNC_jiffies64);
+                probe_btf(&f);
                 f.vxlan = link_kind_known("vxlan");
                 f.xdp = program_works(BPF_PROG_TYPE_XDP, BPF_XDP);
         }

@@ -18,6 +18,8 @@
         X(ringbuf, true, "events", "")                                                                                 \
         X(mmapable, true, "the flow table in shared memory", "")                                                       \
         X(jiffies64, true, "the clock of the flow table", "")                                                          \
+        X(btf, true, "programs that read the kernel's own structures", "")                                             \
+        X(kernel_ctx, false, "checksums changed without a call", "a call or two for each translated packet")           \
         X(vxlan, false, "the overlay between nodes", "native routing only")                                            \
         X(xdp, false, "NodePorts in the NIC's driver", "the uplink's TC program does it")
 

@@ -239,6 +239,26 @@ static void only_differences_are_written(void **state)
         lpm_table_deinit(&want);
 }
 
+static struct map *new_epoch(void)
+{
+        const struct map_info info = {
+                .name = "route_epoch", .key_size = sizeof(uint32_t), .value_size = sizeof(uint32_t), .max_entries = 1};
+        struct map *m;
+
+        assert_int_equal(map_new_fake(&info, true, &m), 0);
+        return m;
+}
+
+/* How often the programs were told to look again. */
+static uint32_t told(const struct routemap *r)
+{
+        const uint32_t zero = 0;
+        uint32_t epoch = 0;
+
+        assert_int_equal(map_lookup(r->epoch, &zero, &epoch), 0);
+        return epoch;
+}
+
 static struct map *new_map(uint32_t entries)
 {
         const struct map_info info = {.name = "routes",
@@ -265,9 +285,9 @@ static void expect_in_map(const struct map *m, const char *cidr, const char *wan
 
 static void a_new_life_adopts_the_map_and_keeps_it_until_all_is_known(void **state)
 {
-        _cleanup_(map_freep) struct map *m = new_map(16);
+        _cleanup_(map_freep) struct map *m = new_map(16), *epoch = new_epoch();
         struct lpm_table want = LPM_TABLE_NULL;
-        struct routemap r = {.map = m};
+        struct routemap r = {.map = m, .epoch = epoch};
 
         add(&want, "10.0.0.1/32", ROUTE_POD, 1);
         add(&want, "10.1.0.0/24", ROUTE_REMOTE, 0);
@@ -276,7 +296,7 @@ static void a_new_life_adopts_the_map_and_keeps_it_until_all_is_known(void **sta
         routemap_deinit(&r);
         lpm_table_deinit(&want);
 
-        assert_int_equal(routemap_init(&r, m, NULL), 0);
+        assert_int_equal(routemap_init(&r, m, epoch, NULL), 0);
         assert_int_equal(r.known.count, 2);
         add(&want, "10.2.0.0/24", ROUTE_REMOTE, 0);
         assert_int_equal(routemap_apply(&r, &want, KEEP_ALL, NULL), 1);
@@ -288,17 +308,19 @@ static void a_new_life_adopts_the_map_and_keeps_it_until_all_is_known(void **sta
         assert_int_equal(routemap_apply(&r, &want, KEEP_NOTHING, NULL), 1);
         expect_in_map(m, "10.0.0.1/32", "nothing");
         expect_in_map(m, "10.2.0.0/24", "remote");
+        assert_int_equal(told(&r), 4);
         assert_int_equal(routemap_apply(&r, &want, KEEP_NOTHING, NULL), 0);
+        assert_int_equal(told(&r), 4);
         routemap_deinit(&r);
         lpm_table_deinit(&want);
 }
 
 static void a_full_map_is_said_and_tried_again(void **state)
 {
-        _cleanup_(map_freep) struct map *m = new_map(2);
+        _cleanup_(map_freep) struct map *m = new_map(2), *epoch = new_epoch();
         struct problems problems = PROBLEMS_NULL;
         struct lpm_table want = LPM_TABLE_NULL;
-        struct routemap r = {.map = m};
+        struct routemap r = {.map = m, .epoch = epoch};
 
         add(&want, "10.0.0.1/32", ROUTE_POD, 1);
         add(&want, "10.0.0.2/32", ROUTE_POD, 2);
@@ -323,19 +345,23 @@ static void a_full_map_is_said_and_tried_again(void **state)
 
 static void one_pod_comes_and_goes(void **state)
 {
-        _cleanup_(map_freep) struct map *m = new_map(16);
+        _cleanup_(map_freep) struct map *m = new_map(16), *epoch = new_epoch();
         const struct addr a = addr_of("10.0.0.1"), b = addr_of("10.0.0.0");
         const struct route first = {.type = ROUTE_POD, .ifindex = 1}, second = {.type = ROUTE_POD, .ifindex = 2};
-        struct routemap r = {.map = m};
+        struct routemap r = {.map = m, .epoch = epoch};
 
         assert_int_equal(routemap_set(&r, &a, &first, NULL), 0);
         assert_int_equal(routemap_set(&r, &b, &first, NULL), 0);
         assert_true(lpm_compare(&r.known.entries[0], &r.known.entries[1]) < 0);
+        assert_int_equal(told(&r), 2);
         assert_int_equal(routemap_set(&r, &a, &second, NULL), 0);
+        assert_int_equal(routemap_set(&r, &a, &second, NULL), 0);
+        assert_int_equal(told(&r), 3);
         expect_in_map(m, "10.0.0.1/32", "pod 2");
         routemap_forget_pod(&r, &a, 1); /* a former owner leaves: the address is another's by now */
         expect_in_map(m, "10.0.0.1/32", "pod 2");
         routemap_forget_pod(&r, &a, 2);
+        assert_int_equal(told(&r), 4);
         expect_in_map(m, "10.0.0.1/32", "nothing");
         expect_in_map(m, "10.0.0.0/32", "pod 1");
         routemap_deinit(&r);
