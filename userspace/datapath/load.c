@@ -166,7 +166,7 @@ static int find_knobs(struct bpf_object *object)
         return -ENOENT;
 }
 
-static int set_knobs(struct bpf_object *object, const struct knobs *knobs)
+int loader_set_knobs(struct bpf_object *object, const struct knobs *knobs)
 {
         int offset = find_knobs(object);
         struct bpf_map *map;
@@ -308,7 +308,7 @@ static int keep_programs(struct bpf_object *object, enum object_id id, struct pr
 static int load_one(struct loader *l, enum object_id id, const struct knobs *knobs, int fds[MAP_COUNT],
                     const uint32_t max_entries[MAP_COUNT], struct err *reterr)
 {
-        int r = set_knobs(l->objects[id], knobs);
+        int r = loader_set_knobs(l->objects[id], knobs);
 
         if (r)
                 return err_set(reterr, r, "the BPF object %s has no `knobs` of this program's layout", files[id].name);

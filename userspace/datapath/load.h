@@ -74,6 +74,9 @@ struct program {
 
 struct bpf_object;
 
+/* The `knobs` of an object that is opened and not loaded yet. 0, -ENOENT (none of this layout), or negative errno. */
+int loader_set_knobs(struct bpf_object *object, const struct knobs *knobs);
+
 /* The objects between being opened and being loaded. */
 struct loader {
         struct bpf_object *objects[OBJECT_COUNT]; /* NULL: not wanted */

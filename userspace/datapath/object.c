@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <bpf/bpf.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "datapath/adopt.h"
@@ -14,6 +15,7 @@
 #include "datapath/expedite.h"
 #include "datapath/map_ops.h"
 #include "datapath/object.h"
+#include "datapath/tables.h"
 
 struct datapath {
         struct datapath_opts opts; /* its strings are copies */
@@ -152,7 +154,7 @@ static int adopt_links(void *userdata, const char *folder, uint32_t version)
 
 static int make_folders(const struct datapath *dp, struct err *reterr)
 {
-        static const char *const names[] = {"maps", "links", "programs"};
+        static const char *const names[] = {"maps", "links", "programs", "tables"};
         char path[PINS_PATH];
         int r = 0;
 
@@ -197,6 +199,17 @@ static int open_maps(struct datapath *dp, struct adopter *ad, struct err *reterr
         return 0;
 }
 
+/* For people who look: nothing depends on it. */
+static void pin_tables(struct datapath *dp)
+{
+        struct err why = ERR_NULL;
+        char folder[PINS_PATH];
+
+        version_path(dp->root, "tables", folder);
+        if (tables_pin(&dp->maps, &dp->opts.knobs, folder, &why))
+                log_info("the tables cannot be read as text", "folder=%s reason=%s", folder, why.msg);
+}
+
 static int bring_up(struct datapath *dp, struct err *reterr)
 {
         struct loader loader = LOADER_NULL;
@@ -218,6 +231,8 @@ static int bring_up(struct datapath *dp, struct err *reterr)
                 r = take_over(dp, &ad, reterr);
         if (r == 0)
                 r = open_maps(dp, &ad, reterr);
+        if (r == 0)
+                pin_tables(dp);
         adopter_deinit(&ad);
         return r;
 }

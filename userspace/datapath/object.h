@@ -3,6 +3,7 @@
  * The loaded dataplane: maps, programs, and where they are attached. Everything is pinned below one folder of a bpffs:
  *
  *     <pin_root>/v<MAPS_VERSION>/maps/<map>            links/<hook>_<ifindex or cgroup name>   programs/<program>
+ *                                tables/<map>: iterators that print it as text (tables.h)
  *
  * so that traffic goes on while no agent runs. A new one adopts maps, replaces the programs of the links in one step
  * each, and copies maps of another version or size into new ones. Programs: connect4 connect6 sendmsg4 sendmsg6
