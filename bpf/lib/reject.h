@@ -88,7 +88,6 @@ static __noinline __u64 reject_sum_packet(struct __sk_buff *skb, __u32 from, __u
 {
         __u8 chunk[REJECT_CHUNK] __attribute__((aligned(8)));
         __u64 sum = 0;
-        __u32 rest;
 
         for (int i = 0; i <= REJECT_QUOTE_V6 / REJECT_CHUNK && from + REJECT_CHUNK <= end; i++) {
                 if (bpf_skb_load_bytes(skb, from, chunk, REJECT_CHUNK))
@@ -96,9 +95,11 @@ static __noinline __u64 reject_sum_packet(struct __sk_buff *skb, __u32 from, __u
                 sum += sum_words(chunk, REJECT_CHUNK);
                 from += REJECT_CHUNK;
         }
-        rest = BOUND(end - from, REJECT_CHUNK - 1);
+        if (from >= end)
+                return sum;
         __builtin_memset(chunk, 0, sizeof(chunk));
-        if (!rest || bpf_skb_load_bytes(skb, from, chunk, rest))
+        /* Never 0 bytes, in a way that the verifier of Linux 6.1 sees, too. */
+        if (bpf_skb_load_bytes(skb, from, chunk, BOUND(end - from - 1, REJECT_CHUNK - 1) + 1))
                 return sum;
         return sum + sum_words(chunk, REJECT_CHUNK);
 }
