@@ -24,7 +24,9 @@
 
 #include "datapath/address.h"
 #include "datapath/cgroup.h"
+#include "datapath/clsact.h"
 #include "datapath/tcx.h"
+#include "bpf/kernel.h"
 
 char host_folder[128], host_pins[160], host_cgroup[512], host_cgroup2[512];
 
@@ -219,16 +221,40 @@ uint32_t host_programs_at_cgroup(const char *path)
         return sum;
 }
 
-uint32_t host_programs_at_device(uint32_t ifindex)
+uint32_t host_tcx_at_device(uint32_t ifindex)
 {
-        uint32_t sum = 0, count = 0, xdp = 0;
+        uint32_t sum = 0, count = 0;
 
         if (bpf_prog_query((int)ifindex, TCX_INGRESS, 0, NULL, NULL, &count) == 0)
                 sum += count;
         count = 0;
         if (bpf_prog_query((int)ifindex, TCX_EGRESS, 0, NULL, NULL, &count) == 0)
                 sum += count;
+        return sum;
+}
+
+uint32_t host_programs_at_device(uint32_t ifindex)
+{
+        uint32_t sum = host_tcx_at_device(ifindex), xdp = 0;
+
+        sum += clsact_present(ifindex, false) + clsact_present(ifindex, true);
         if (bpf_xdp_query_id((int)ifindex, 0, &xdp) == 0 && xdp)
                 sum++;
         return sum;
+}
+
+bool host_has_tcx(void)
+{
+        uint32_t count = 0;
+
+        if (bpf_prog_query(1, TCX_INGRESS, 0, NULL, NULL, &count) == 0)
+                return true;
+        if (!kernel_lacks("tcx"))
+                die("TCX cannot be asked for");
+        return false;
+}
+
+int host_device_pins(void)
+{
+        return host_has_tcx() ? 5 : 7;
 }

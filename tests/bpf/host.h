@@ -32,6 +32,13 @@ uint64_t host_counted(struct maps *maps, enum hook hook);
 
 /* Entries of a folder, links and maps and all, that match a shell pattern. */
 int host_count_pins(const char *pattern);
-/* Programs that the kernel has at the cgroup, or at a device by TCX or XDP. */
+/* Programs that the kernel has at the cgroup, or at a device: by TCX, as filters of ours (clsact), and by XDP. */
 uint32_t host_programs_at_cgroup(const char *path);
 uint32_t host_programs_at_device(uint32_t ifindex);
+/* The first of these alone. */
+uint32_t host_tcx_at_device(uint32_t ifindex);
+/* False before Linux 6.6: the agent falls back to clsact. */
+bool host_has_tcx(void);
+/* What the links' folder holds for pod0 and nic0: their five programs, and without TCX what tells whose the qdiscs are.
+ */
+int host_device_pins(void);
