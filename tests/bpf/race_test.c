@@ -15,13 +15,13 @@
 
 #include "bpf/oracle.h"
 #include "bpf/story.h"
+#include "bpf/table.h"
 
 #define THREADS   2
 #define ROUNDS    2000
 #define MAX_FLOWS (LAB_FLOW_SETS * FLOW_WAYS)
 
 static struct lab lab;
-static struct flow flows[MAX_FLOWS];
 
 struct racer {
         pthread_t thread;
@@ -97,33 +97,6 @@ static void run_racers(struct racer racers[THREADS])
                 assert_int_equal(racers[i].wrong, 0);
 }
 
-static int by_key(const void *a, const void *b)
-{
-        return memcmp(&((const struct flow *)a)->key, &((const struct flow *)b)->key, sizeof(struct tuple));
-}
-
-/* No key twice, nothing left half written; and how many entries have no other half. */
-static size_t check_table(void)
-{
-        size_t n = lab_flows(&lab, flows, MAX_FLOWS), orphans = 0;
-
-        for (uint32_t set = 0; set < LAB_FLOW_SETS; set++)
-                for (int way = 0; way < FLOW_WAYS; way++)
-                        assert_int_not_equal(FLOW_STATUS(lab.flows[set].control[way]), FLOW_BUSY);
-        for (size_t i = 0; i < n; i++) {
-                const struct flow_set *set = &lab.flows[flows[i].peer / FLOW_WAYS];
-                const struct flow *peer = &set->flow[flows[i].peer % FLOW_WAYS];
-
-                orphans += FLOW_STATUS(set->control[flows[i].peer % FLOW_WAYS]) != FLOW_LIVE ||
-                           memcmp(&peer->key.dst, &flows[i].new_src, sizeof(struct addr)) != 0 ||
-                           peer->key.dport != flows[i].new_sport;
-        }
-        qsort(flows, n, sizeof(*flows), by_key);
-        for (size_t i = 1; i < n; i++)
-                assert_int_not_equal(by_key(&flows[i - 1], &flows[i]), 0);
-        return orphans;
-}
-
 static void start(void)
 {
         static const struct lab_service web = WEB(ON(POD_B, 8080)), web2 = WEB2(ON(POD_B, 8080));
@@ -153,7 +126,7 @@ static void two_cpus_make_one_flow(void **state)
 
                 start();
                 run_racers(racers);
-                assert_int_equal(check_table(), 0);
+                assert_int_equal(table_check(&lab), 0);
                 few_dropped(racers);
                 assert_in_range(lab_flows(&lab, NULL, 0), 2 * (200 - racers[0].dropped), 2 * 200);
         }
@@ -171,7 +144,7 @@ static void two_cpus_want_one_source_port(void **state)
 
                 start();
                 run_racers(racers);
-                assert_int_equal(check_table(), 0);
+                assert_int_equal(table_check(&lab), 0);
                 few_dropped(racers);
                 assert_int_equal(lab_flows(&lab, NULL, 0), 2 * (2 * 50 - racers[0].dropped - racers[1].dropped));
         }
@@ -189,7 +162,7 @@ static void two_cpus_fill_a_table_that_is_too_small(void **state)
 
                 start();
                 run_racers(racers);
-                orphans = check_table();
+                orphans = table_check(&lab);
                 few_dropped(racers);
                 assert_in_range(orphans, 0, MAX_FLOWS / 50);
         }
