@@ -80,7 +80,7 @@ PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl $(if $(wildcard agent/main.c),
 all: $(PROGRAMS) ## build everything into build/
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@sed -n '/^# Variables:/,/^$$/s/^# */  /p' Makefile
 
 $(LIB_base): $(call obj,$(SRC_base))

@@ -22,7 +22,7 @@ BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: unit bpftests benches fuzzers test check-root bench fuzz demo
+.PHONY: unit bpftests benches fuzzers test check-root check-kernels verifier-baseline bench fuzz demo
 .SECONDARY: $(call obj,$(UNIT_SRC) $(BPFTEST_SRC) $(BPFTEST_LIB_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
@@ -35,6 +35,14 @@ test: deps ## deps, build, every check and test; the last line is "N passed, N f
 
 check-root: all ## the tests that need root (namespaces, mounts, BPF)
 	@tests/run --build $(O) --root
+
+check-kernels: all bpftests ## the dataplane on Debian 12's own kernel (6.1), emulated: about 10 minutes
+	@tools/dev/deps.sh kernels
+	@tests/kernels/run --build $(O)
+
+verifier-baseline: all bpftests ## write down what the programs cost the verifiers of this kernel and of 6.1 (tests/bpf/verifier.txt)
+	@tools/dev/deps.sh kernels
+	@tests/kernels/run --build $(O) --baseline
 
 bench: all benches ## measure; a table, build/bench/*.json; BENCH="--quick dataplane" for some, and quickly
 	@tests/bench/run --build $(O) $(BENCH)

@@ -34,7 +34,7 @@ from lab_objects import Service, endpoint_slices, node_object, service_object
 from lab_place import HYBRID_MOUNTS, NODE_MOUNTS, Base, Peer, Place, cgroup2, end_cgroup
 
 NODES = ("n1", "n2", "n3")
-PATIENCE_S = 20  # of a machine that has much else to do: only what fails takes so long
+PATIENCE_S = float(os.environ.get("FL_PATIENCE_S", "20"))  # of a machine that has much else to do: only what fails takes so long
 API, ROUTER = "198.18.18.2", "198.18.18.254"
 SERVICES = {4: "10.96.0.0/16", 6: "fd10:96::/112"}
 CLIENT = {4: "198.51.100.10", 6: "fd10:c::10"}

@@ -4,6 +4,7 @@
 # Installs what fairlead needs and this machine lacks, through apt; what is there is left alone.
 #   deps.sh                 install what is missing
 #   deps.sh --check [USE]   change nothing; name what is missing (of one use: build, check or test), exit 1 when something is
+#   deps.sh kernels         install what `make check-kernels` alone needs, and unpack Debian's kernel for it into build/kernels
 #
 # A new dependency is one more line in the table: use, package, and how to see that it is there already without dpkg (a
 # command, or a header for the C compiler; - when only dpkg knows).
@@ -52,6 +53,8 @@ test  python3-grpcio           -
 test  iperf3                   iperf3
 test  tcpdump                  tcpdump
 test  bpftool                  bpftool
+kernels qemu-system-x86        qemu-system-x86_64
+kernels cpio                   cpio
 END
 }
 
@@ -74,15 +77,20 @@ is_there() { # package, probe
         esac
 }
 
+most() { # a use: prints it when it is meant where none is named
+        [ "$1" = kernels ] || echo "$1"
+}
+
 missing_packages() { # [use]
         table | while read -r use package probe; do
-                [ -z "${1:-}" ] || [ "$1" = "$use" ] || continue
+                [ "${1:-$(most "$use")}" = "$use" ] || continue
                 is_there "$package" "$probe" || printf '%s ' "$package"
         done
 }
 
-report() {
+report() { # [use]
         table | while read -r use package probe; do
+                [ "${1:-$(most "$use")}" = "$use" ] || continue
                 if is_there "$package" "$probe"; then
                         printf '  %-22s there\n' "$package"
                 else
@@ -98,8 +106,8 @@ apt_update() {
         apt-get -qq update || echo "deps: apt-get update failed; going on with the package lists that are there" >&2
 }
 
-install_missing() {
-        missing=$(missing_packages)
+install_missing() { # [use]
+        missing=$(missing_packages "$@")
         [ -n "$missing" ] || return 0
         if [ "$(id -u)" != 0 ]; then
                 echo "deps: this needs root. Run:  sudo apt-get update && sudo apt-get install $missing" >&2
@@ -145,6 +153,31 @@ unpack_old_kubectl() {
         fi
 }
 
+# The newest kernel of that name that apt knows, only unpacked. Without apt's help the one from the last time does.
+unpack_kernel() {
+        kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+        [ -z "$kernel" ] || [ ! -d "build/kernels/$kernel" ] || {
+                printf '  %-22s there\n' "$kernel"
+                touch "build/kernels/$kernel"
+                return 0
+        }
+        tmp=$(mktemp -d build/kernel.XXXXXX)
+        trap 'rm -rf "$tmp"' EXIT
+        if [ -n "$kernel" ] && { (cd "$tmp" && apt-get -qq download "$kernel" >/dev/null 2>&1) ||
+                { [ "$(id -u)" = 0 ] && apt_update && (cd "$tmp" && apt-get -qq download "$kernel" >/dev/null 2>&1); }; }; then
+                dpkg -x "$tmp"/*.deb "$tmp/x"
+                mkdir -p build/kernels
+                mv "$tmp/x" "build/kernels/$kernel"
+                touch "build/kernels/$kernel"
+                printf '  %-22s unpacked\n' "$kernel"
+        elif ls -d build/kernels/linux-image-* >/dev/null 2>&1; then
+                echo "deps: apt has no newer linux-image-cloud-amd64 for us; going on with the kernel that is there" >&2
+        else
+                echo "deps: apt-get cannot download linux-image-cloud-amd64 (Debian 12's kernel for virtual machines)" >&2
+                exit 1
+        fi
+}
+
 main() {
         cd "$(dirname "$0")/../.."
         if [ "${1:-}" = --check ]; then
@@ -161,6 +194,12 @@ main() {
                 return
         }
         mkdir -p build
+        if [ "${1:-}" = kernels ]; then
+                report kernels
+                install_missing kernels
+                unpack_kernel
+                return
+        fi
         report
         install_missing
         unpack_old_kubectl
