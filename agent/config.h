@@ -33,8 +33,8 @@ struct agent_config {
         uint32_t nodeport_min, nodeport_max;     /* 30000-32767, for --help and checks only */
         struct string_list non_masquerade_cidrs; /* added to the cluster's pod CIDRs and node addresses */
         struct string_list service_cidrs;        /* empty: those of the API's ServiceCIDR objects */
-        bool masquerade, socket_path, bind_protect, nodeport_loopback, xdp, xdp_generic,
-                tcx;                           /* all true but xdp_generic */
+        bool masquerade, socket_path, bind_protect, nodeport_loopback, xdp, xdp_generic, tcx,
+                vxlan_direct;                  /* all true but xdp_generic */
         uint32_t mtu;                          /* of the pods; 0: from the NICs */
         uint32_t snat_port_min, snat_port_max; /* 61000-65535: outside net.ipv4.ip_local_port_range's default */
         struct flow_timeouts timeouts;

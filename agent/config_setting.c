@@ -68,6 +68,10 @@ const struct setting settings[] = {
         {"socketPath", SETTING_BOOL, AT(socket_path), "true", 0, 0,
          "translate service addresses once, when a socket connects, instead of in each packet"},
         {"tcx", SETTING_BOOL, AT(tcx), "true", 0, 0, "attach to devices by TCX (Linux 6.6); else by clsact filters"},
+        {"vxlanDirect", SETTING_BOOL, AT(vxlan_direct), "true", 0, 0,
+         "write and read pods' tunnel headers between NIC and pod; else the host's stack does, with its packet filter "
+         "and "
+         "IPsec"},
         {"xdp", SETTING_BOOL, AT(xdp), "true", 0, 0, "serve traffic from outside in the NIC's driver"},
         {"xdpGeneric", SETTING_BOOL, AT(xdp_generic), "false", 0, 0,
          "use XDP also where the driver has none (works everywhere, rarely faster)"},

@@ -66,6 +66,12 @@ static void notify(const char *state)
 
 /* ---- the datapath ---- */
 
+/* 0: the tunnel's header is the device's alone. */
+static uint16_t tunnel_port(const struct agent_config *c)
+{
+        return c->routing == ROUTING_VXLAN && c->vxlan_direct ? (uint16_t)c->vxlan_port : 0;
+}
+
 static uint32_t flow_sets(uint32_t entries)
 {
         uint32_t sets = 1;
@@ -148,7 +154,8 @@ static int open_datapath(struct agent *a, struct err *reterr)
                           .snat_port_max = (uint16_t)c->snat_port_max,
                           .timeouts = c->timeouts,
                           .pod_mtu = c->mtu,
-                          .drop_events_per_s = c->drop_events_per_s},
+                          .drop_events_per_s = c->drop_events_per_s,
+                          .vxlan_port = tunnel_port(c)},
                 .sizes = c->sizes,
                 .no_xdp = !c->xdp,
                 .xdp_generic_ok = c->xdp_generic,

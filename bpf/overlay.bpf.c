@@ -12,11 +12,11 @@ static __always_inline enum reason from_overlay_stages(struct __sk_buff *skb, st
         if (r || stage_is_foreign(p))
                 return r;
         r = stage_translate(skb, p, false);
-        if (r != REASON_OK)
-                return r == REASON_TRANSLATED ? stage_forward(skb, w, HOOK_OVERLAY) : r;
-        route = route_find(&p->tuple.dst);
-        if (route && (route->type == ROUTE_POD || route->type == ROUTE_HOST))
-                return stage_forward(skb, w, HOOK_OVERLAY);
+        if (!stage_may_go_on(r))
+                return r;
+        route = route_find(&p->to.dst);
+        if (r == REASON_TRANSLATED || (route && (route->type == ROUTE_POD || route->type == ROUTE_HOST)))
+                return stage_forward_by(skb, w, HOOK_OVERLAY, route);
         return REASON_OK;
 }
 
@@ -47,7 +47,7 @@ static __always_inline enum reason to_overlay_stages(struct __sk_buff *skb, stru
                 return REASON_NO_ROUTE;
         if (p->change == CHANGE_WANTED && nat_rewrite(skb, p, HOOK_TO_OVERLAY, false))
                 return REASON_NO_ROOM;
-        route_tunnel_key(&route->peer, &w->way);
+        w->way.peer = route->peer;
         if (!send_tunnel_key(skb, &w->way))
                 return REASON_NO_ENCAP;
         skb->mark |= knobs.mark;
@@ -58,10 +58,11 @@ static __always_inline enum reason to_overlay_stages(struct __sk_buff *skb, stru
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(skb, HOOK_TO_OVERLAY);
+        struct hook_work *w;
 
         if (skb->mark & knobs.mark)
                 return CTX_PASS;
+        w = hook_enter(skb, HOOK_TO_OVERLAY);
         return w ? hook_exit(skb, &w->packet, HOOK_TO_OVERLAY, to_overlay_stages(skb, w)) : CTX_DROP;
 }
 

@@ -17,23 +17,36 @@ static __always_inline enum reason uplink_refusal(const struct route *route)
         return route && route->type == ROUTE_SERVICE ? REASON_UNKNOWN_PORT : REASON_OK;
 }
 
-/* From outside of the cluster, or from other nodes without a tunnel. What is not ours the kernel gets as it came. */
+/* From outside of the cluster, or from other nodes: in the tunnel, as if it came by the tunnel's device
+ * (overlay.bpf.c), or without one. What is not ours the kernel gets as it came. */
 static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
 {
+        const struct route *route = NULL;
+        enum tunnel_kind tunnel = tunnel_is_on() ? tunnel_read(skb, &route) : TUNNEL_NONE;
         struct packet *p = &w->packet;
-        const struct route *route;
-        enum reason r = packet_parse(skb, p);
+        enum reason r;
 
+        if (tunnel == TUNNEL_DEVICE) {
+                p->length = ctx_length(skb) - ETH_HLEN;
+                return REASON_OK;
+        }
+        if (tunnel == TUNNEL_READ) {
+                p->hook = HOOK_OVERLAY;
+                if (p->watch)
+                        monitor_begin(skb);
+        }
+        r = packet_parse(skb, p);
         if (r || stage_is_foreign(p))
                 return r;
-        r = stage_translate(skb, p, true);
-        if (r != REASON_OK)
-                return r == REASON_TRANSLATED ? stage_forward(skb, w, HOOK_UPLINK) : r;
-        if (from_uplink_is_own(p))
+        r = stage_translate(skb, p, tunnel != TUNNEL_READ);
+        if (!stage_may_go_on(r))
                 return r;
-        route = route_find(&p->tuple.dst);
-        if (route && route->type == ROUTE_POD)
-                return stage_forward(skb, w, HOOK_UPLINK);
+        if (r == REASON_OK && tunnel == TUNNEL_NONE && from_uplink_is_own(p))
+                return r;
+        if (r == REASON_TRANSLATED || tunnel == TUNNEL_NONE)
+                route = route_find(&p->to.dst);
+        if (r == REASON_TRANSLATED || (route && route->type == ROUTE_POD))
+                return stage_forward_by(skb, w, p->hook, route);
         return uplink_refusal(route);
 }
 
@@ -41,8 +54,12 @@ SEC("tc")
 int from_uplink(struct __sk_buff *skb)
 {
         struct hook_work *w = hook_enter(skb, HOOK_UPLINK);
+        enum reason r;
 
-        return w ? hook_exit(skb, &w->packet, HOOK_UPLINK, from_uplink_stages(skb, w)) : CTX_DROP;
+        if (!w)
+                return CTX_DROP;
+        r = from_uplink_stages(skb, w);
+        return hook_exit(skb, &w->packet, w->packet.hook, r);
 }
 
 /*
@@ -72,10 +89,11 @@ static __always_inline enum reason to_uplink_stages(struct __sk_buff *skb, struc
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
-        struct hook_work *w = hook_enter(skb, HOOK_TO_UPLINK);
+        struct hook_work *w;
 
         if (skb->mark & knobs.mark)
                 return CTX_PASS;
+        w = hook_enter(skb, HOOK_TO_UPLINK);
         return w ? hook_exit(skb, &w->packet, HOOK_TO_UPLINK, to_uplink_stages(skb, w)) : CTX_DROP;
 }
 

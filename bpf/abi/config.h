@@ -40,5 +40,8 @@ struct knobs {
         __u64 host_netns; /* cookie of the node's own network namespace; 0: not known */
         __u32 pod_mtu;
         __u32 drop_events_per_s; /* of each CPU, to the ring buffer; 0: none */
+        __u16 vxlan_port; /* the tunnel's, host order, where the programs read and write its header; 0: the device
+                           * alone does */
+        __u16 pad[3];
 };
-ABI_ASSERT_SIZE(struct knobs, 64);
+ABI_ASSERT_SIZE(struct knobs, 72);

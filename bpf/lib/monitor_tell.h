@@ -16,10 +16,7 @@ static __always_inline void monitor_next_hop(const struct way *w, struct monitor
         e->next_ifindex = w->ifindex;
         if (w->kind == WAY_TUNNEL) {
                 e->next_ifindex = n ? n->vxlan_ifindex : 0;
-                if (w->tunnel_flags & BPF_F_TUNINFO_IPV6)
-                        __builtin_memcpy(&e->next, w->tunnel.remote_ipv6, sizeof(e->next));
-                else
-                        e->next = addr_of_v4(bpf_htonl(w->tunnel.remote_ipv4));
+                e->next = w->peer;
         } else if (w->kind == WAY_NEIGHBOUR) {
                 if (w->next.nh_family == AF_INET)
                         e->next = addr_of_v4(w->next.ipv4_nh);

@@ -18,6 +18,11 @@
 #include "nat.h"
 #include "police.h"
 #include "translate.h"
+#include "tunnel.h"
+
+#ifndef PACKET_HOST
+#define PACKET_HOST 0 /* <linux/if_packet.h> has it beside much else */
+#endif
 
 #define LOOPBACK_IFINDEX 1 /* in every network namespace */
 
@@ -35,10 +40,13 @@ struct way {
         __u8 smac[6];  /* NEIGHBOUR: both addresses, if resolved */
         __u8 dmac[6];
         __u8 resolved;
-        __u8 pad;
+        __u8 fits;                    /* TUNNEL: in a packet of the underlay, as far as is known */
         struct bpf_redir_neigh next;  /* NEIGHBOUR: the next hop */
-        struct bpf_tunnel_key tunnel; /* TUNNEL: to the other node */
+        struct addr peer;             /* TUNNEL: the other node */
+        struct bpf_tunnel_key tunnel; /* and for the device */
         __u64 tunnel_flags;
+        __u32 outer_id; /* counts outer packets, on this CPU */
+        __u32 pad;
 };
 
 /* What a program works on; see maps.h about scratch. */
@@ -187,9 +195,11 @@ static __always_inline bool route_is_between_hosts(const struct packet *p, const
         return route->type == ROUTE_NODE && own && addr_equal(&p->to.src, own);
 }
 
-/* The outer header is the device's to write. */
-static __always_inline void route_tunnel_key(const struct addr *peer, struct way *w)
+/* For the device, which writes the outer header. */
+static __always_inline void route_tunnel_key(struct way *w)
 {
+        const struct addr *peer = &w->peer;
+
         __builtin_memset(&w->tunnel, 0, sizeof(w->tunnel));
         w->tunnel.tunnel_id = knobs.vni;
         w->tunnel.tunnel_ttl = 64;
@@ -203,13 +213,13 @@ static __always_inline void route_tunnel_key(const struct addr *peer, struct way
 }
 
 /* Of the segments that the packet will be on the wire. */
-static __always_inline bool route_fits(const struct hook_ctx *ctx, const struct packet *p, __u32 mtu)
+static __always_inline __u32 route_length(const struct hook_ctx *ctx, const struct packet *p)
 {
 #ifndef HOOK_XDP
         if (ctx->gso_size)
-                return ctx->gso_size + (p->l4 - p->l3) + 20 <= mtu;
+                return ctx->gso_size + (p->l4 - p->l3) + 20;
 #endif
-        return p->length <= mtu;
+        return p->length;
 }
 
 /* If not, p->mtu is what a pod takes. */
@@ -218,23 +228,24 @@ static __always_inline bool route_fits_pod(const struct hook_ctx *ctx, struct pa
         const struct node *n = map_single(&node);
 
         p->mtu = knobs.pod_mtu ? knobs.pod_mtu : n ? n->pod_mtu : 0;
-        return !p->mtu || route_fits(ctx, p, p->mtu);
+        return !p->mtu || route_length(ctx, p) <= p->mtu;
 }
 
 static __always_inline enum reason route_tunnel(const struct hook_ctx *ctx, struct packet *p, const struct route *route,
                                                 struct way *w)
 {
-        if ((p->flags & PACKET_DONT_FRAGMENT || hook_is_lo(p->hook)) && !route_fits_pod(ctx, p))
+        w->fits = route_fits_pod(ctx, p);
+        if (!w->fits && (p->flags & PACKET_DONT_FRAGMENT || hook_is_lo(p->hook)))
                 return REASON_TOO_BIG;
         w->kind = WAY_TUNNEL;
-        route_tunnel_key(&route->peer, w);
+        w->peer = route->peer;
         return REASON_FORWARDED;
 }
 
-/* REASON_FORWARDED: *w. Else why the packet goes no further. */
-static __always_inline enum reason route_decide(struct hook_ctx *ctx, struct packet *p, enum hook hook, struct way *w)
+/* REASON_FORWARDED: *w. Else why the packet goes no further. route: of p->to.dst. */
+static __always_inline enum reason route_decide(struct hook_ctx *ctx, struct packet *p, enum hook hook,
+                                                const struct route *route, struct way *w)
 {
-        const struct route *route = route_find(&p->to.dst);
         bool masquerade = hook == HOOK_FROM_POD && knobs.flags & KNOB_MASQUERADE;
 
         w->kind = WAY_KERNEL;
@@ -300,19 +311,90 @@ static __always_inline enum reason send_pod(struct hook_ctx *ctx, struct packet 
                 return REASON_RATE_LIMIT;
         if (!send_macs(ctx, w->mac, pod->host_mac))
                 return REASON_NO_ROOM;
+        if (hook == HOOK_OVERLAY && ctx->pkt_type != PACKET_HOST) /* the inner frame was to another device */
+                bpf_skb_change_type(ctx, PACKET_HOST);
         p->verdict = direct ? bpf_redirect_peer(w->ifindex, 0) : bpf_redirect(w->ifindex, 0);
         return REASON_FORWARDED;
 }
 
 static __always_inline bool send_tunnel_key(struct hook_ctx *ctx, struct way *w)
 {
+        route_tunnel_key(w);
         return !bpf_skb_set_tunnel_key(ctx, &w->tunnel, sizeof(w->tunnel), w->tunnel_flags);
 }
 
-static __always_inline enum reason send_tunnel(struct hook_ctx *ctx, struct packet *p, struct way *w)
+/* Finds out the way of packets of up to that length to another node, if it is one out of a NIC that is known. */
+__noinline int send_underlay(struct hook_ctx *ctx, struct way *w, __u32 length)
 {
         const struct node *n = map_single(&node);
+        struct bpf_fib_lookup f = {.family = AF_INET, .l4_protocol = IPPROTO_UDP};
+        struct tunnel_peer *peer;
+        const struct uplink *up;
+        long r;
 
+        if (!w || !n)
+                return false;
+        peer = tunnel_peer_of(w->peer.w[3]);
+        if (!peer)
+                return false;
+        f.ifindex = ctx_ifindex(ctx);
+        f.dport = bpf_htons(knobs.vxlan_port);
+        f.tot_len = length;
+        f.ipv4_src = n->v4.w[3];
+        f.ipv4_dst = w->peer.w[3];
+        r = bpf_fib_lookup(ctx, &f, sizeof(f), 0);
+        if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
+                return false;
+        up = route_uplink(f.ifindex);
+        if (!up || !(*(const __u32 *)up->mac | *(const __u16 *)(up->mac + 4)))
+                return false;
+        peer->ifindex = f.ifindex;
+        peer->mtu = f.mtu_result;
+        peer->next.nh_family = f.family;
+        __builtin_memcpy(peer->next.ipv6_nh, f.ipv6_dst, sizeof(peer->next.ipv6_nh));
+        tunnel_peer_keep(peer, w->peer.w[3]);
+        return true;
+}
+
+/* The room for the outer header. NULL: not this packet, which is as it was. */
+static __always_inline struct tunnel_peer *send_outer_room(struct hook_ctx *ctx, struct packet *p, enum hook hook,
+                                                           struct way *w)
+{
+        struct tunnel_peer *peer = tunnel_peer_of(w->peer.w[3]);
+        __u32 length = route_length(ctx, p) + TUNNEL_HEADERS;
+
+        if (hook != HOOK_FROM_POD || !w->fits || !addr_is_v4(&w->peer) || !peer)
+                return NULL;
+        if (!tunnel_peer_is(peer, w->peer.w[3]) && !send_underlay(ctx, w, length))
+                return NULL;
+        return length <= peer->mtu && tunnel_grow(ctx) ? peer : NULL;
+}
+
+/* By the outer header that the program writes itself. REASON_OK: not this packet, which is as it was. */
+static __always_inline enum reason send_outer(struct hook_ctx *ctx, struct packet *p, enum hook hook, struct way *w)
+{
+        const struct node *n = map_single(&node);
+        struct tunnel_peer *peer;
+
+        if (!tunnel_is_on() || !n || !addr_is_v4(&n->v4))
+                return REASON_OK;
+        peer = send_outer_room(ctx, p, hook, w);
+        if (!peer)
+                return REASON_OK;
+        if (!tunnel_write(ctx, p, n->v4.w[3], w->peer.w[3], w->outer_id++))
+                return REASON_NO_ENCAP;
+        ctx->mark |= knobs.mark;
+        p->verdict = bpf_redirect_neigh(peer->ifindex, &peer->next, sizeof(peer->next), 0);
+        return REASON_FORWARDED;
+}
+
+static __always_inline enum reason send_tunnel(struct hook_ctx *ctx, struct packet *p, enum hook hook, struct way *w)
+{
+        const struct node *n = map_single(&node);
+        enum reason r = send_outer(ctx, p, hook, w);
+
+        if (r)
+                return r;
         if (!n || !n->vxlan_ifindex || !send_tunnel_key(ctx, w))
                 return REASON_NO_ENCAP;
         ctx->mark |= knobs.mark;
@@ -377,7 +459,7 @@ static __always_inline enum reason send_kernel(struct hook_ctx *ctx, struct pack
             (p->change == CHANGE_DONE || !addr_equal(&p->to.src, &p->tuple.src)))
                 return send_by_uplink(ctx, p, &n->uplinks[0]);
         if (hook == HOOK_OVERLAY) /* the inner frame is addressed to another device */
-                bpf_skb_change_type(ctx, 0 /* PACKET_HOST */);
+                bpf_skb_change_type(ctx, PACKET_HOST);
         return p->change ? REASON_TRANSLATED : REASON_OK;
 }
 
@@ -399,7 +481,7 @@ static __always_inline enum reason send(struct hook_ctx *ctx, struct packet *p, 
         case WAY_POD:
                 return send_pod(ctx, p, hook, w);
         case WAY_TUNNEL:
-                return send_tunnel(ctx, p, w);
+                return send_tunnel(ctx, p, hook, w);
         case WAY_NEIGHBOUR:
                 return send_neighbour(ctx, p, w);
         default:

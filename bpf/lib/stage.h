@@ -46,12 +46,18 @@ static __always_inline bool stage_is_foreign(const struct packet *p)
         return !(p->flags & PACKET_IP) || p->flags & PACKET_TAGGED || p->l3 != ETH_HLEN;
 }
 
-/* Sends on what is translated, or stays on its way to the kernel. */
-static __always_inline enum reason stage_forward(struct hook_ctx *ctx, struct hook_work *w, enum hook hook)
+/* Sends on what is translated, or stays on its way to the kernel. route: of p->to.dst, which is known already. */
+static __always_inline enum reason stage_forward_by(struct hook_ctx *ctx, struct hook_work *w, enum hook hook,
+                                                    const struct route *route)
 {
-        enum reason r = route_decide(ctx, &w->packet, hook, &w->way);
+        enum reason r = route_decide(ctx, &w->packet, hook, route, &w->way);
 
         return r == REASON_FORWARDED ? send(ctx, &w->packet, hook, &w->way) : r;
+}
+
+static __always_inline enum reason stage_forward(struct hook_ctx *ctx, struct hook_work *w, enum hook hook)
+{
+        return stage_forward_by(ctx, w, hook, route_find(&w->packet.to.dst));
 }
 
 static __always_inline bool stage_may_go_on(enum reason r)

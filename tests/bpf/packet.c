@@ -371,6 +371,56 @@ size_t packet_build_l3(uint8_t *ret, const struct packet_spec *spec, int family,
         return len;
 }
 
+enum { OUTER_L3 = 14, OUTER_UDP = 34, OUTER_VXLAN = 42, OUTER_FRAME = 50 };
+
+static void finish_outer(uint8_t *ip)
+{
+        put16(ip + 10, 0);
+        put16(ip + 10, (uint16_t)~packet_fold(packet_sum(ip, 20, 0)));
+}
+
+static void build_outer(struct packet *p, const struct outer_spec *o)
+{
+        size_t len = p->len + OUTER_FRAME - OUTER_L3;
+        uint8_t *d = p->data;
+
+        memmove(d + OUTER_FRAME, d, p->len);
+        if (o->flags & OUTER_ARP)
+                put16(d + OUTER_FRAME + 12, ETHERTYPE_ARP);
+        memset(d, 0, OUTER_FRAME);
+        memcpy(d, macs[o->dmac], 6);
+        memcpy(d + 6, macs[o->smac], 6);
+        put16(d + 12, ETHERTYPE_IP);
+        d[OUTER_L3] = o->flags & OUTER_OPTIONS ? 0x46 : 0x45;
+        d[OUTER_L3 + 1] = o->tos;
+        put16(d + OUTER_L3 + 2, (uint16_t)(len - (o->flags & OUTER_SHORT ? 4 : 0)));
+        put16(d + OUTER_L3 + 6, o->fragment);
+        d[OUTER_L3 + 8] = 64;
+        d[OUTER_L3 + 9] = IPPROTO_UDP;
+        put32(d + OUTER_L3 + 12, o->src);
+        put32(d + OUTER_L3 + 16, o->dst);
+        finish_outer(d + OUTER_L3);
+        if (o->flags & OUTER_BAD_SUM)
+                d[OUTER_L3 + 10] ^= 1;
+        put16(d + OUTER_UDP, o->sport);
+        put16(d + OUTER_UDP + 2, o->dport);
+        put16(d + OUTER_UDP + 4, (uint16_t)(len - 20 + (o->flags & OUTER_UDP_LONG ? 4 : 0)));
+        put16(d + OUTER_UDP + 6, o->flags & OUTER_UDP_SUM ? 0x1234 : 0);
+        d[OUTER_VXLAN] = (uint8_t)((o->flags & OUTER_NO_VNI ? 0 : 0x08) | (o->flags & OUTER_EXT ? 0x40 : 0));
+        put32(d + OUTER_VXLAN + 4, o->vni << 8);
+        p->len += OUTER_FRAME;
+        p->l3 += OUTER_FRAME;
+        p->l4 += OUTER_FRAME;
+}
+
+void packet_adopt_outer(struct packet *p, const struct packet *from)
+{
+        assert(from->len > OUTER_FRAME && from->data[OUTER_UDP] >= 0xc0);
+        memcpy(p->data + OUTER_UDP, from->data + OUTER_UDP, 2);
+        memcpy(p->data + OUTER_L3 + 4, from->data + OUTER_L3 + 4, 2);
+        finish_outer(p->data + OUTER_L3);
+}
+
 void packet_build(struct packet *ret, const struct packet_spec *spec, int family)
 {
         uint8_t *p = ret->data;
@@ -397,6 +447,8 @@ void packet_build(struct packet *ret, const struct packet_spec *spec, int family
         ret->l4 += ret->l3;
         if (spec->flags & PACKET_PADDED)
                 ret->len += 9;
+        if (spec->outer)
+                build_outer(ret, spec->outer);
 }
 
 void packet_dump(const char *title, const uint8_t *data, size_t len, const uint8_t *other, size_t other_len)

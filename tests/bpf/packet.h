@@ -80,6 +80,29 @@ enum packet_flags {
         PACKET_ANSWER = 1 << 11, /* made by the dataplane: DF, an ICMPv4 error's precedence, and how much it quotes */
 };
 
+enum outer_flags {
+        OUTER_BAD_SUM = 1 << 0,  /* of the IP header */
+        OUTER_UDP_SUM = 1 << 1,  /* UDP has a checksum: a wrong one */
+        OUTER_EXT = 1 << 2,      /* another bit in the VXLAN header */
+        OUTER_NO_VNI = 1 << 3,   /* its bit is not set */
+        OUTER_SHORT = 1 << 4,    /* IP's length is 4 bytes less than the frame's */
+        OUTER_UDP_LONG = 1 << 5, /* UDP's is 4 bytes more */
+        OUTER_ARP = 1 << 6,      /* the inner frame says that it is ARP */
+        OUTER_OPTIONS = 1 << 7,  /* the IP header says that it has options */
+        OUTER_ANY_PORT = 1 << 8, /* expected: a source port above 49151, and any id */
+};
+
+/* An IPv4 UDP packet around the frame, of either family. */
+struct outer_spec {
+        uint32_t src, dst; /* host order */
+        uint16_t sport, dport;
+        uint32_t vni;
+        uint32_t flags;    /* enum outer_flags */
+        uint16_t fragment; /* the field: 0x2000 is "more", the rest the offset in 8 bytes */
+        uint8_t tos;
+        enum mac smac, dmac;
+};
+
 struct packet_spec {
         enum who src, dst;
         uint16_t sport, dport; /* ICMP echo: sport is the identifier */
@@ -100,6 +123,7 @@ struct packet_spec {
         uint16_t inner_len;              /* bytes of it from its IP header; 0: all */
         enum mac smac, dmac;
         uint8_t hop_step; /* taken off ttl, 0 too: what forwarding did */
+        const struct outer_spec *outer;
 };
 
 #define WINDOW_ZERO 0xffff
@@ -118,6 +142,8 @@ struct packet {
 
 /* family: 4 or 6. Fails the test when it does not fit. */
 void packet_build(struct packet *ret, const struct packet_spec *spec, int family);
+/* Takes from a packet with an outer header what OUTER_ANY_PORT leaves open. Fails the test when that is not right. */
+void packet_adopt_outer(struct packet *p, const struct packet *from);
 /* The same from its IP header on. */
 size_t packet_build_l3(uint8_t *ret, const struct packet_spec *spec, int family, size_t *ret_l4);
 

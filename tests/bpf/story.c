@@ -120,6 +120,8 @@ static void check_bytes(const struct step *step, const struct packet *in, const 
                 wanted = *in;
         else
                 packet_build(&wanted, &step->out, family);
+        if (step->out.outer && step->out.outer->flags & OUTER_ANY_PORT)
+                packet_adopt_outer(&wanted, out);
         if (out->len == wanted.len && memcmp(out->data, wanted.data, wanted.len) == 0)
                 return;
         packet_dump("in", in->data, in->len, NULL, 0);
@@ -132,6 +134,7 @@ static void run_step(struct lab *lab, const struct step *step, int family, int n
 {
         static struct packet in;
         static struct lab_run run;
+        enum hook counted = step->counted ? step->counted : step->hook;
         struct counts before, after;
         enum verdict verdict;
 
@@ -140,9 +143,9 @@ static void run_step(struct lab *lab, const struct step *step, int family, int n
         packet_build(&in, &step->in, family);
         run = (struct lab_run){
                 .hook = step->hook, .in = &in, .mark = step->in_mark, .ifindex = step->pod_b ? lab->pod_b : 0};
-        counts_read(lab, step->hook, &before);
+        counts_read(lab, counted, &before);
         assert_int_equal(lab_run(lab, &run), 0);
-        counts_read(lab, step->hook, &after);
+        counts_read(lab, counted, &after);
         verdict = story_verdict(step->hook, run.verdict);
         if (verdict != step->verdict) {
                 check_counts(step, &before, &after);

@@ -98,6 +98,7 @@ struct step {
         struct packet_spec in, out; /* out.src NOBODY: as it came */
         enum verdict verdict;
         enum reason reason; /* counted once more at that hook */
+        enum hook counted;  /* where that is counted; 0: at that hook */
         uint32_t pod_b : 1; /* the pods' hooks: pod B's veth and not pod A's */
         uint32_t in_mark;
         uint32_t marked : 1;          /* leaves with the dataplane's mark */

@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 # runner: timeout=240
-"""The dataplane without what a kernel or NIC may lack: no XDP, no TCX, no translation at the socket; VXLAN."""
+"""The dataplane without what a kernel or NIC may lack: no XDP, no TCX, no translation at the socket; VXLAN, whose
+header is the device's alone."""
 
 import os
 import sys
@@ -15,5 +16,5 @@ import own_node  # noqa: E402
 import pods  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, own_node, pods, coexist), sys.argv[1:], socket_path=False, xdp=False, tcx=False,
+play((cluster_ip, node_port, own_node, pods, coexist), sys.argv[1:], socket_path=False, xdp=False, tcx=False, vxlan_direct=False,
      non_masquerade_cidrs=pods.UNMASQUERADED)
