@@ -14,7 +14,8 @@ import node_port  # noqa: E402
 import own_node  # noqa: E402
 import pods  # noqa: E402
 import selection  # noqa: E402
+import trace  # noqa: E402
 from play import play  # noqa: E402
 
-play((cluster_ip, node_port, own_node, pods, selection, look), sys.argv[1:], routing="native", socket_path=False,
+play((cluster_ip, node_port, own_node, pods, selection, look, trace), sys.argv[1:], routing="native", socket_path=False,
      non_masquerade_cidrs=pods.UNMASQUERADED)

@@ -8,7 +8,8 @@ import sys
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), where) for where in ("stories", "../harness")]
 
+import trace  # noqa: E402
 import watch  # noqa: E402
 from play import play  # noqa: E402
 
-play((watch,), sys.argv[1:])
+play((watch, trace), sys.argv[1:])

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packet that is traced: bytes of a tuple, and the tuple of bytes. Pure functions. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi/types.h"
+
+#define TRACE_FRAME_MAX 2048
+#define TRACE_TTL       64
+
+struct trace_frame {
+        uint8_t bytes[TRACE_FRAME_MAX];
+        size_t length;
+};
+
+struct trace_spec {
+        struct tuple tuple;
+        uint8_t smac[6], dmac[6];
+        uint16_t payload; /* bytes behind the transport header */
+        bool established; /* TCP: an ACK and no SYN */
+};
+
+/* A whole frame with right checksums: a TCP SYN, a UDP datagram, or an ICMP echo request (its identifier is sport). */
+void trace_frame_build(const struct trace_spec *spec, struct trace_frame *ret);
+
+struct trace_seen {
+        struct tuple tuple;
+        uint8_t ttl, tcp, icmp, icmp_code;
+};
+
+/* False: it is no IP packet whose headers are whole. */
+bool trace_frame_read(const struct trace_frame *frame, struct trace_seen *ret);
