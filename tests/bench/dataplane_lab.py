@@ -121,18 +121,18 @@ class BenchLab(cluster.Lab):
         if result["errors"]:
             raise RuntimeError(f"{method} {path}: {result['errors']} failed, the first with status {result['first_error']}")
 
-    def fill(self, count, proxy=None, first=0):
-        """`count` services of ten endpoints each, all of which are somewhere else, for the agents of that proxy name. first:
-        the group to begin with, since names and addresses are by group."""
+    def fill(self, count, proxy=None, first=0, endpoints=ENDPOINTS):
+        """`count` services of so many endpoints each, all of which are somewhere else, for the agents of that proxy name.
+        first: the group to begin with, since names and addresses are by group."""
         labels = {LABEL: proxy} if proxy else {}
         for group in range(-(-count // GROUP)):
             part = min(GROUP, count - group * GROUP)
             self.load("POST", SERVICES, filler_service(first + group, labels), part, connections=16)
-            self.load("POST", SLICES, filler_slice(first + group, ENDPOINTS, labels), part, connections=16)
+            self.load("POST", SLICES, filler_slice(first + group, endpoints, labels), part, connections=16)
 
-    def change(self, group, endpoints, rate):
-        """A change of every slice of a group, at that rate a second."""
-        self.load("PUT", f"{SLICES}/s{group}-{{n}}-x", filler_slice(group, endpoints), GROUP, rate=rate, connections=4)
+    def change(self, group, endpoints, rate, count=GROUP):
+        """A change of the slices of a group, at that rate a second."""
+        self.load("PUT", f"{SLICES}/s{group}-{{n}}-x", filler_slice(group, endpoints), count, rate=rate, connections=4)
 
     def web(self, name, pods, proxy=None, ports=PORTS[:1], **spec):
         """A service with those pods' ports as endpoints; returns what kubectl tells about it."""

@@ -2,16 +2,22 @@
 """Runs in a pod, as a process of the pod, and connects to a service until it is answered.
 
     dataplane_probe.py first IP PORT
-        prints the time (CLOCK_MONOTONIC, ns) of the first answer.
+        waits until nobody answers there, which it says in a line, and then prints the time (CLOCK_MONOTONIC, ns) of the
+        first answer.
     dataplane_probe.py changes FILE
         FILE: {"api", "netns", "cert", "key", "path", "vip", "choices": [[server's name, JSON of the patch]...], "count",
         "pause_s"}. Sends the patches in turn to the API, whose network namespace is netns, and connects to vip from the
-        moment before, until the new server answers. Prints a JSON list of how many ms that took each time."""
+        moment before, until the new server answers. Prints a JSON list of how many ms that took each time.
+    dataplane_probe.py tables FILE
+        The same on a node, for a service with so many endpoints that no client would meet the one that changed: until its
+        frontend in the pinned map leads to other slots, which is the one write that clients see. "choices" without names."""
 
+import ctypes
 import json
 import os
 import socket
 import ssl
+import struct
 import sys
 import time
 
@@ -34,13 +40,13 @@ def ask(address):
             return None
 
 
-def wait_for(address, accepted):
+def wait_for(address, accepted, pause_s=PAUSE_S):
     """The time (ns) when an answer came that is accepted."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if accepted(ask(address)):
             return time.monotonic_ns()
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     sys.exit(f"{address[0]} port {address[1]} does not answer as it should within {PATIENCE_S} s")
 
 
@@ -67,29 +73,83 @@ def read_answer(connection):
         body += connection.recv(65536)
 
 
-def changes(wanted):
-    connection, address = api_connection(wanted), (wanted["vip"], 80)
+class Frontend:
+    """Of a service at a TCP port: bytes of its entry in the pinned map `services`."""
+
+    MAP, OBJ_GET, LOOKUP = "/sys/fs/bpf/fairlead/v1/maps/services", 7, 1
+
+    def __init__(self, ip, port):
+        path = ctypes.create_string_buffer(self.MAP.encode())
+        self.map = lab_kernel.bpf(self.OBJ_GET, struct.pack("=QI", ctypes.addressof(path), 0))
+        self.key = ctypes.create_string_buffer(bytes(10) + b"\xff\xff" + socket.inet_aton(ip) +
+                                               struct.pack("!HBx", port, socket.IPPROTO_TCP), 20)
+        self.value = ctypes.create_string_buffer(32)
+
+    def slots(self):
+        """Where its slots begin, for clients in the cluster."""
+        lab_kernel.bpf(self.LOOKUP, struct.pack("=IxxxxQQQ", self.map, ctypes.addressof(self.key),
+                                                ctypes.addressof(self.value), 0))
+        return struct.unpack_from("=I", self.value, 8)[0]
+
+
+def until_turned(frontend, before):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        if frontend.slots() != before:
+            return time.monotonic_ns()
+        time.sleep(PAUSE_S)
+    sys.exit(f"the frontend has not been turned for {PATIENCE_S} s")
+
+
+def patch_of(wanted, patch):
+    return (f"PATCH {wanted['path']} HTTP/1.1\r\nHost: api\r\nContent-Type: application/merge-patch+json\r\n"
+            f"Content-Length: {len(patch)}\r\n\r\n{patch}").encode()
+
+
+def timed(wanted, is_done):
+    """Sends the patches in turn; prints how many ms it took until is_done(choice), which returns when."""
+    connection = api_connection(wanted)
     times = []
     for i in range(wanted["count"] + 1):
-        name, patch = wanted["choices"][i % len(wanted["choices"])]
-        request = (f"PATCH {wanted['path']} HTTP/1.1\r\nHost: api\r\nContent-Type: application/merge-patch+json\r\n"
-                   f"Content-Length: {len(patch)}\r\n\r\n{patch}").encode()
+        choice = wanted["choices"][i % len(wanted["choices"])]
+        request, done = patch_of(wanted, choice[1]), is_done(choice)
         begin = time.monotonic_ns()
         connection.sendall(request)
-        took = wait_for(address, lambda said, want=name: said == want) - begin
+        took = done() - begin
         read_answer(connection)
-        if i:  # the first may find its server chosen already
+        if i:  # the first may find its choice made already
             times.append(took / 1e6)
         time.sleep(wanted["pause_s"])
     print(json.dumps(times))
 
 
+def changes(wanted):
+    address = (wanted["vip"], 80)
+    timed(wanted, lambda choice: lambda: wait_for(address, lambda said: said == choice[0]))
+
+
+def tables(wanted):
+    frontend = Frontend(wanted["vip"], 80)
+
+    def from_now(_):
+        before = frontend.slots()
+        return lambda: until_turned(frontend, before)
+
+    timed(wanted, from_now)
+
+
+def first(address):
+    wait_for(address, lambda said: said is None)
+    print("nobody answers", flush=True)
+    print(wait_for(address, lambda said: said is not None, 0.002))
+
+
 def main():
     if sys.argv[1] == "first":
-        print(wait_for((sys.argv[2], int(sys.argv[3])), lambda said: said is not None))
+        first((sys.argv[2], int(sys.argv[3])))
         return
     with open(sys.argv[2], encoding="utf-8") as file:
-        changes(json.load(file))
+        {"changes": changes, "tables": tables}[sys.argv[1]](json.load(file))
 
 
 main()

@@ -340,14 +340,41 @@ static void *run_job(void *userdata)
         return NULL;
 }
 
-/* The first one alone, because it makes the maps for all; then the rest side by side. The first error counts. */
+static bool all_there(const int fds[MAP_COUNT])
+{
+        for (int id = 0; id < MAP_COUNT; id++)
+                if (fds[id] < 0)
+                        return false;
+        return true;
+}
+
+/* Maps that are not there yet, by one of the objects, all of which have them all; without its programs, which take the
+ * verifier's time and can be loaded beside those of the others. */
+static int make_maps(const struct job *job, struct err *reterr)
+{
+        struct loader l = LOADER_NULL;
+        struct bpf_program *program;
+        int r;
+
+        if (all_there(job->fds))
+                return 0;
+        r = open_one(&l, job->id, reterr);
+        if (r == 0) {
+                bpf_object__for_each_program(program, l.objects[job->id]) bpf_program__set_autoload(program, false);
+                r = load_one(&l, job->id, job->knobs, job->fds, job->max_entries, reterr);
+        }
+        loader_close(&l);
+        return r;
+}
+
+/* Side by side. The first error counts. */
 static int run_jobs(struct job *jobs, int count, struct err *reterr)
 {
-        int r = 0;
+        int r = count ? make_maps(&jobs[0], reterr) : 0;
 
-        if (count)
-                run_job(&jobs[0]);
-        for (int i = 1; i < count && jobs[0].result == 0; i++)
+        if (r)
+                return r;
+        for (int i = 0; i < count; i++)
                 if (pthread_create(&jobs[i].thread, NULL, run_job, &jobs[i])) {
                         run_job(&jobs[i]);
                         jobs[i].thread = 0;
