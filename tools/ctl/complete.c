@@ -11,14 +11,19 @@
 struct offer {
         void (*fn)(void *userdata, const char *word);
         void *userdata;
-        const char *begun; /* the beginning of the word */
+        const char *begun; /* the beginning of the word, or of what follows the = in it */
+        char before[64];   /* what stands before that: "--proto=" */
         char last[SERVICE_NAME_SIZE];
 };
 
 static void offer(struct offer *o, const char *word)
 {
-        if (str_has_prefix(word, o->begun))
-                o->fn(o->userdata, word);
+        char whole[sizeof(o->before) + SERVICE_NAME_SIZE];
+
+        if (!str_has_prefix(word, o->begun))
+                return;
+        snprintf(whole, sizeof(whole), "%s%s", o->before, word);
+        o->fn(o->userdata, whole);
 }
 
 static void offer_choices(struct offer *o, const char *choices)
@@ -97,18 +102,19 @@ static void offer_flag(void *userdata, const struct cli_flag *flag)
 
 /* The flag whose value the last word is: "--proto t", "--proto = t" (as bash cuts it), or "--proto=t". */
 static const struct cli_flag *flag_before(const struct cli_command *command, int count, char *const words[],
-                                          const char **ret_begun)
+                                          struct offer *o)
 {
         const char *last = words[count - 1], *equal = strchr(last, '=');
         int before = count - 2;
 
-        *ret_begun = last;
+        o->begun = last;
         if (*last == '-' && equal) {
-                *ret_begun = equal + 1;
+                snprintf(o->before, sizeof(o->before), "%.*s", (int)(equal + 1 - last), last);
+                o->begun = equal + 1;
                 return cli_flag(command, last, (size_t)(equal - last));
         }
         if (str_eq(last, "="))
-                *ret_begun = "";
+                o->begun = "";
         else if (before >= 1 && str_eq(words[before], "="))
                 before--;
         if (before < 0 || words[before][0] != '-')
@@ -118,7 +124,7 @@ static const struct cli_flag *flag_before(const struct cli_command *command, int
 
 static void complete_in(const struct cli_command *command, int count, char *const words[], struct offer *o)
 {
-        const struct cli_flag *flag = flag_before(command, count, words, &o->begun);
+        const struct cli_flag *flag = flag_before(command, count, words, o);
         struct view v = {0};
         size_t least, most;
 

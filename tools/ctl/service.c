@@ -109,6 +109,7 @@ const struct cli_command ctl_service_list = {
         .flags = flags,
         .columns = columns,
         .width = ARRAY_SIZE(columns),
+        .about = SERVICE_OPTIONS_ABOUT,
         .examples = "fairctl service list\n"
                     "fairctl service list --service default/ -o wide\n"
                     "fairctl service list -o json | jq '.[] | select(.insideEndpoints == 0) | .service'\n",

@@ -6,9 +6,13 @@
 #include "ctl/endpoints.h"
 #include "ctl/view.h"
 
-#define SERVICE_OPTIONS_HELP                                                                                           \
-        "maglev, maglev-outside: hashing, for all or for clients outside; internal-local, external-local: policies; "  \
-        "ranges: loadBalancerSourceRanges; affinity=Ns"
+#define SERVICE_OPTIONS_HELP "hashing, policies, ranges of sources, affinity; see above"
+#define SERVICE_OPTIONS_ABOUT                                                                                          \
+        "Options: maglev, maglev-inside, maglev-outside: chosen by consistent hashing and not at random, for all "     \
+        "clients\n"                                                                                                    \
+        "or those of one side; internal-local, external-local: a traffic policy is Local; ranges: clients outside "    \
+        "are\n"                                                                                                        \
+        "asked for loadBalancerSourceRanges; affinity=Ns: sessionAffinity ClientIP.\n"
 
 /* "maglev,affinity=60s" or "-"; as JSON an array. Appended. */
 void service_options(const struct service *s, bool json, struct strbuf *b);

@@ -53,6 +53,7 @@ test  python3-grpcio           -
 test  iperf3                   iperf3
 test  tcpdump                  tcpdump
 test  bpftool                  bpftool
+test  zsh                      zsh
 kernels qemu-system-x86        qemu-system-x86_64
 kernels cpio                   cpio
 END
