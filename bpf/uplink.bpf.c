@@ -23,6 +23,7 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
 {
         const struct route *route = NULL;
         enum tunnel_kind tunnel = tunnel_is_on() ? tunnel_read(skb, &route) : TUNNEL_NONE;
+        enum hook hook = tunnel == TUNNEL_READ ? HOOK_OVERLAY : HOOK_UPLINK;
         struct packet *p = &w->packet;
         enum reason r;
 
@@ -30,11 +31,9 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
                 p->length = ctx_length(skb) - ETH_HLEN;
                 return REASON_OK;
         }
-        if (tunnel == TUNNEL_READ) {
-                p->hook = HOOK_OVERLAY;
-                if (p->watch)
-                        monitor_begin(skb);
-        }
+        p->hook = hook;
+        if (tunnel == TUNNEL_READ && p->watch)
+                monitor_begin(skb);
         r = packet_parse(skb, p);
         if (r || stage_is_foreign(p))
                 return r;
@@ -46,7 +45,7 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
         if (r == REASON_TRANSLATED || tunnel == TUNNEL_NONE)
                 route = route_find(&p->to.dst);
         if (r == REASON_TRANSLATED || (route && route->type == ROUTE_POD))
-                return stage_forward_by(skb, w, p->hook, route);
+                return stage_forward_by(skb, w, hook, route);
         return uplink_refusal(route);
 }
 

@@ -284,16 +284,16 @@ static __always_inline bool icmp_translate(struct hook_ctx *ctx, struct packet *
  */
 __noinline enum reason icmp_error(struct hook_ctx *ctx, struct packet *p)
 {
+        struct flow_work *w = map_single(&flow_scratch);
         struct icmp_quote q = {};
-        struct flow_hit hit = {};
 
-        if (!p || p->flags & (PACKET_FIRST | PACKET_LATER) || !icmp_quote_read(ctx, p, &q))
+        if (!p || !w || p->flags & (PACKET_FIRST | PACKET_LATER) || !icmp_quote_read(ctx, p, &q))
                 return REASON_OK;
         if (!addr_equal(&q.answer.dst, &p->tuple.dst))
                 return REASON_OK;
-        if (!flow_find(&q.answer, tuple_hash(&q.answer), clock_now(), &hit))
+        if (!flow_find(&q.answer, tuple_hash(&q.answer), clock_now(), &w->hit))
                 return REASON_OK;
-        return icmp_translate(ctx, p, &q, &hit) ? REASON_TRANSLATED : REASON_NO_ROOM;
+        return icmp_translate(ctx, p, &q, &w->hit) ? REASON_TRANSLATED : REASON_NO_ROOM;
 }
 
 #endif

@@ -107,7 +107,7 @@ static __noinline __u64 reject_sum_packet(struct __sk_buff *skb, __u32 from, __u
 /* --- headers */
 
 /* Ethernet and IP in front of len bytes. */
-static __always_inline long reject_head(struct __sk_buff *skb, const struct refusal *r, __u8 proto, __u32 len)
+static __noinline long reject_head(struct __sk_buff *skb, const struct refusal *r, __u8 proto, __u32 len)
 {
         __u8 mac[12], swapped[12];
 

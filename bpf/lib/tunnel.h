@@ -276,7 +276,7 @@ static __always_inline bool tunnel_shrink(struct hook_ctx *ctx, const struct tun
  * Takes the tunnel's header off what is for a pod here, *ret. RFC 6040, 4.2: a packet that met congestion and cannot
  * say so is lost; the device does that.
  */
-static __always_inline enum tunnel_kind tunnel_read(struct hook_ctx *ctx, const struct route **ret)
+static __noinline __attribute__((unused)) enum tunnel_kind tunnel_read(struct hook_ctx *ctx, const struct route **ret)
 {
         const struct route *route;
         struct tunnel_inner inner;
