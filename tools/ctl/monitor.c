@@ -239,6 +239,8 @@ static int write_packet(struct monitoring *m, const struct monitor_event *e, con
 
         if (!p.captured)
                 return 0;
+        if (p.length < p.captured)
+                p.length = p.captured; /* a tunnel's header came before it */
         snprintf(interface, sizeof(interface), "%s:%s", event_device(e->ifindex, device), event_hook(e->hook));
         if (after)
                 strbuf_add_str(&comment, "rewritten by ");

@@ -201,8 +201,8 @@ static int find_port(struct trace *t)
         struct flow_found found;
         uint16_t port;
 
-        if (size && (str_parse_u16(size, &t->payload) || t->payload > TRACE_FRAME_MAX - 128))
-                return view_wrong(t->view, "--size %s: give a number up to %d", size, TRACE_FRAME_MAX - 128);
+        if (size && (str_parse_u16(size, &t->payload) || t->payload > TRACE_PAYLOAD_MAX))
+                return view_wrong(t->view, "--size %s: give a number up to %d", size, TRACE_PAYLOAD_MAX);
         if (text) {
                 if (str_parse_u16(text, &port) || !port)
                         return view_wrong(t->view, "--sport %s: give a number from 1 to 65535", text);

@@ -155,7 +155,8 @@ void trace_explain_route(struct trace *t, struct trace_step *s)
         } else if (e->way == MONITOR_WAY_POD) {
                 trace_say(s, "%s is %s", dst, to.text);
         } else if (e->way == MONITOR_WAY_TUNNEL) {
-                trace_say(s, "%s is %s: by the VXLAN tunnel %s to the node %s", dst, to.text, device,
+                trace_say(s, "%s is %s: by the VXLAN tunnel%s%s to the node %s", dst, to.text,
+                          s->run.outer ? ", whose header the program writes itself," : " ", s->run.outer ? "" : device,
                           address_text(&e->next, hop));
         } else if (e->way == MONITOR_WAY_NEIGHBOUR) {
                 trace_say(s, "%s is %s: by %s to the next hop %s, as the kernel's routes say", dst, to.text, device,

@@ -122,6 +122,52 @@ void trace_frame_build(const struct trace_spec *s, struct trace_frame *ret)
         }
 }
 
+/* What is in front of the inner frame. */
+struct outer {
+        struct ethhdr eth;
+        struct iphdr ip;
+        struct udphdr udp;
+        __be32 flags, vni;
+} __attribute__((packed));
+
+#define VXLAN_HAS_VNI 0x08000000
+
+void trace_frame_wrap(struct trace_frame *f, const struct trace_tunnel *tunnel)
+{
+        struct outer o = {.ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP}};
+        size_t udp = sizeof(o) - sizeof(o.eth) - sizeof(o.ip) + f->length;
+
+        memcpy(&o.eth, f->bytes, 2 * ETH_ALEN);
+        o.eth.h_proto = htons(ETH_P_IP);
+        o.ip.saddr = tunnel->from;
+        o.ip.daddr = tunnel->to;
+        o.ip.tot_len = htons((uint16_t)(sizeof(o.ip) + udp));
+        o.ip.check = sum_finish(sum_add(0, &o.ip, sizeof(o.ip)));
+        o.udp.source = htons(50000);
+        o.udp.dest = htons(tunnel->port);
+        o.udp.len = htons((uint16_t)udp);
+        o.flags = htonl(VXLAN_HAS_VNI);
+        o.vni = htonl(tunnel->vni << 8);
+        memmove(f->bytes + sizeof(o), f->bytes, f->length);
+        memcpy(f->bytes, &o, sizeof(o));
+        f->length += sizeof(o);
+}
+
+bool trace_frame_unwrap(struct trace_frame *f, uint16_t port)
+{
+        struct outer o;
+
+        if (f->length <= sizeof(o))
+                return false;
+        memcpy(&o, f->bytes, sizeof(o));
+        if (o.eth.h_proto != htons(ETH_P_IP) || o.ip.ihl != 5 || o.ip.protocol != IPPROTO_UDP ||
+            o.udp.dest != htons(port) || o.flags != htonl(VXLAN_HAS_VNI))
+                return false;
+        f->length -= sizeof(o);
+        memmove(f->bytes, f->bytes + sizeof(o), f->length);
+        return true;
+}
+
 static bool read_l4(const struct trace_frame *f, size_t l4, struct trace_seen *s)
 {
         const uint8_t *at = f->bytes + l4;

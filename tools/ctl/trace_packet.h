@@ -8,8 +8,9 @@
 
 #include "bpf/abi/types.h"
 
-#define TRACE_FRAME_MAX 2048
-#define TRACE_TTL       64
+#define TRACE_FRAME_MAX   2048
+#define TRACE_PAYLOAD_MAX 1800 /* so that it has room in a tunnel, too */
+#define TRACE_TTL         64
 
 struct trace_frame {
         uint8_t bytes[TRACE_FRAME_MAX];
@@ -23,8 +24,20 @@ struct trace_spec {
         bool established; /* TCP: an ACK and no SYN */
 };
 
+/* A VXLAN tunnel over IPv4. */
+struct trace_tunnel {
+        __be32 from, to;
+        uint16_t port; /* of UDP, host order */
+        uint32_t vni;
+};
+
 /* A whole frame with right checksums: a TCP SYN, a UDP datagram, or an ICMP echo request (its identifier is sport). */
 void trace_frame_build(const struct trace_spec *spec, struct trace_frame *ret);
+
+/* Puts the frame into the tunnel, under the same Ethernet addresses. */
+void trace_frame_wrap(struct trace_frame *frame, const struct trace_tunnel *tunnel);
+/* Takes what is in a tunnel out of it. False: it is in none, and stays as it is. */
+bool trace_frame_unwrap(struct trace_frame *frame, uint16_t port);
 
 struct trace_seen {
         struct tuple tuple;

@@ -16,6 +16,7 @@ struct trace_run {
 
         struct trace_frame out;
         int verdict; /* what the program returned: TC_ACT_.. or XDP_.. */
+        bool outer;  /* it came out with a tunnel's header, which `out` does not have any more */
         bool told;   /* `event`, which is what the program says itself */
         struct monitor_event event;
 };

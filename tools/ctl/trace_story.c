@@ -142,12 +142,23 @@ static void fill_macs(const struct trace *t, enum program_id p, struct trace_spe
         }
 }
 
+/* As it comes from the other node. */
+static void wrap(const struct trace *t, struct trace_frame *frame)
+{
+        struct trace_tunnel tunnel = {.from = t->src.route.peer.w[3],
+                                      .to = t->node.v4.w[3],
+                                      .port = t->knobs.vxlan_port,
+                                      .vni = t->knobs.vni};
+
+        trace_frame_wrap(frame, &tunnel);
+}
+
 /* The program over the packet as it is now, and what the maps say to it. TRACE_NO_PROGRAM, TRACE_CANNOT. */
 static int run_step(struct trace *t, enum program_id p, uint32_t ifindex, struct err *reterr)
 {
         struct trace_step *s = trace_step_add(t, program_infos[p].name, ifindex);
         struct trace_spec spec = {.tuple = t->tuple, .payload = t->payload, .established = t->established};
-        struct trace_ask ask = ask_of(t, is_outside_hook(p));
+        struct trace_ask ask = ask_of(t, is_outside_hook(p) && !t->in_tunnel);
         struct trace_choice c = TRACE_CHOICE_NULL;
         int r;
 
@@ -155,6 +166,8 @@ static int run_step(struct trace *t, enum program_id p, uint32_t ifindex, struct
         fill_macs(t, p, &spec);
         s->run = (struct trace_run){.program = p, .ifindex = ifindex};
         trace_frame_build(&spec, &s->run.in);
+        if (t->in_tunnel)
+                wrap(t, &s->run.in);
         watch_tuple(t);
         r = trace_choose(&t->view->maps, &ask, &c);
         if (r)
@@ -164,8 +177,15 @@ static int run_step(struct trace *t, enum program_id p, uint32_t ifindex, struct
                 trace_undo_flow(t, &t->tuple);
         trace_undo_affinity(t, &ask, &c);
         s->ran = r == 0;
+        if (r == 0 && t->knobs.vxlan_port)
+                s->run.outer = trace_frame_unwrap(&s->run.out, t->knobs.vxlan_port);
         if (r == TRACE_NO_PROGRAM)
                 err_set(reterr, r, "the program %s is not loaded", program_infos[p].name);
+        if (r == 0 && !s->run.told && t->in_tunnel) {
+                trace_say(s, "the tunnel's packet is left to the tunnel's device");
+                trace_choice_deinit(&c);
+                return TRACE_CANNOT;
+        }
         if (r == 0 && !s->run.told)
                 r = err_set(reterr, -EPROTO, "the program %s told nothing of the packet that it was given",
                             program_infos[p].name);
@@ -306,7 +326,8 @@ static int go_on(struct trace *t, struct err *reterr)
         if (e->way == MONITOR_WAY_POD)
                 return go_to_pod(t, s, reterr);
         if (e->way == MONITOR_WAY_TUNNEL) {
-                r = pass_egress(t, PROGRAM_to_overlay, e->next_ifindex, reterr);
+                r = pass_egress(t, s->run.outer ? PROGRAM_to_uplink : PROGRAM_to_overlay,
+                                s->run.outer ? t->node.uplinks[0].ifindex : e->next_ifindex, reterr);
                 go_elsewhere(t, &e->next);
                 return r;
         }
@@ -350,10 +371,17 @@ static int from_outside(struct trace *t, struct err *reterr)
         return r ? r : go_on(t, reterr);
 }
 
+/* The uplink's program takes the tunnel's header off itself where it can; else the tunnel's device does. */
 static int from_tunnel(struct trace *t, struct err *reterr)
 {
-        int r = run_step(t, PROGRAM_from_overlay, t->node.vxlan_ifindex, reterr);
+        int r = TRACE_CANNOT;
 
+        t->in_tunnel = t->knobs.vxlan_port && address_is_v4(&t->src.route.peer) && address_is_v4(&t->node.v4);
+        if (t->in_tunnel)
+                r = run_step(t, PROGRAM_from_uplink, t->node.uplinks[0].ifindex, reterr);
+        t->in_tunnel = false;
+        if (r == TRACE_CANNOT)
+                r = run_step(t, PROGRAM_from_overlay, t->node.vxlan_ifindex, reterr);
         return r ? r : go_on(t, reterr);
 }
 

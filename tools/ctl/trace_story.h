@@ -55,6 +55,7 @@ struct trace {
         /* Where it is. */
         struct tuple tuple __attribute__((aligned(8)));
         bool established; /* it is of a flow that was there before */
+        bool in_tunnel;   /* it comes with the tunnel's header on it */
 
         struct trace_step *steps[TRACE_STEPS];
         size_t steps_n;

@@ -43,6 +43,11 @@ def at(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def through_device(lab):
+    """Whether what goes by the tunnel leaves by its device; else the programs write and read its header."""
+    return lab.settings.get("routing") != "native" and lab.settings.get("vxlan-direct") == "false"
+
+
 def named(family):
     return ["--ipv6"] if family == 6 else []
 
@@ -72,7 +77,7 @@ def services_of_pods(lab, cast, made):
         more = named(family)
         all_of(f"IPv{family}: traces from a pod to Services tell where they lead", cases_of(lab, [
             ("here", trace(n1, "a", "default/tr:80", *more), "delivered", way, "the ClusterIP of the Service default/tr:", "the pod default/b"),
-            ("elsewhere", trace(n1, "default/a", "tr-far:80", *more), "elsewhere", [*way, "to_overlay" if tunnel else "to_uplink"], "VXLAN tunnel" if tunnel else "next hop",
+            ("elsewhere", trace(n1, "default/a", "tr-far:80", *more), "elsewhere", [*way, "to_overlay" if through_device(lab) else "to_uplink"], "VXLAN tunnel" if tunnel else "next hop",
              lab.nodes["n2"].ips[4] if tunnel else lab.nodes["n2"].ips[family], f"fairctl trace {cast.a.ips[family]} {at(cast.c.ips[family], 8080)}/tcp"),
             ("UDP", trace(n1, "a", at(made["tr"].ips[family], 80) + "/udp", *more), "delivered", way, "default/tr"),
             ("by packets", trace(n1, "a", "tr:80", "--packet", *more), "delivered", ["from_pod"], "becomes " + at(cast.b.ips[family], 80)),
@@ -98,7 +103,7 @@ def goes_on(lab, cast, made):
         told_client = trace(n1, "client", at(n1.ips[family], made["tr-far"].node_port(80)))
         words = shlex.split(told_client["next"] or "")
         there_client = trace(n2, *words[2:])
-        hook = "from_overlay" if lab.settings.get("routing") != "native" else "from_uplink"
+        hook = "from_overlay" if through_device(lab) else "from_uplink"
         all_of(f"IPv{family}: what goes to another node is traced on there, by the command that is given", [
             ("from a pod", (there["outcome"], there["way"][-1:], there["disagreements"]), ("delivered", [hook], [])),
             ("from a client", (there_client["outcome"], there_client["way"][-1:], there_client["disagreements"]), ("delivered", [hook], [])),
@@ -148,7 +153,7 @@ def other_ways(lab, cast, made):
         all_of(f"IPv{family}: traces of plain traffic, from nodes, and of echo requests", cases_of(lab, [
             ("pod to pod", trace(n1, "a", "b:80", *more), "delivered", ["from_pod"], "not a service's", "the pod default/b"),
             ("ping", trace(n1, "a", "b/icmp", *more), "delivered", ["from_pod"], "the pod default/b"),
-            ("pod to pod elsewhere", trace(n1, "a", at(cast.c.ips[family], 80)), "elsewhere", ["from_pod", node_hook]),
+            ("pod to pod elsewhere", trace(n1, "a", at(cast.c.ips[family], 80)), "elsewhere", ["from_pod", "to_overlay" if through_device(lab) else "to_uplink"]),
             ("pod to outside", trace(n1, "a", at(client, 80)), "left", ["from_pod", "to_uplink"], "outside of the cluster"),
             ("ping outside", trace(n1, "a", client + "/icmp"), "left", ["from_pod", "to_uplink"], "outside of the cluster"),
             ("pod to its node", trace(n1, "a", "node:10256", *more), "host", ["from_pod"], "own stack"),
