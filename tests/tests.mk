@@ -7,7 +7,7 @@
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
 # A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
-# tests/load/net*.c ($(O)/netload --help).
+# tests/load/net*.c ($(O)/netload --help); what sends frames like a NIC, tests/bench/frames/.
 
 ALL_LIBS  := $(LIB_apiserver) $(LIB_ctl) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
 ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
@@ -27,7 +27,7 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
 bpftests: $(BPFTEST_BINS) $(BPF_OBJ)
-benches: $(BENCH_BINS) $(O)/load $(O)/netload
+benches: $(BENCH_BINS) $(O)/load $(O)/netload $(O)/frames
 fuzzers: $(FUZZ_BINS)
 
 test: deps ## deps, build, every check and test; the last line is "N passed, N failed, N skipped"
@@ -44,7 +44,7 @@ verifier-baseline: all bpftests ## write down what the programs cost the verifie
 	@tools/dev/deps.sh kernels
 	@tests/kernels/run --build $(O) --baseline
 
-bench: all benches ## measure; a table, build/bench/*.json; BENCH="--quick dataplane" for some, and quickly
+bench: all benches ## measure; a table, build/bench/*.json and plots; BENCH="--quick dataplane" for some, and quickly
 	@tests/bench/run --build $(O) $(BENCH)
 
 TIME ?= 60
@@ -91,6 +91,10 @@ $(O)/load: $(call obj,$(filter-out $(NETLOAD_SRC),$(call c_files,tests/load))) $
 $(O)/netload: $(call obj,$(NETLOAD_SRC)) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
+
+$(O)/frames: $(call obj,tests/bench/frames/frames.c) $(LIB_base) $(O)/stamp.link | $(O)/bench/frames.bpf.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LIBS_datapath)
 
 # Fuzz targets see instrumented libraries: their objects are built apart, always by clang.
 FUZZ_CC     ?= clang

@@ -160,7 +160,8 @@ class Proxy:
 
     def check(self, connections):
         """That the rules did the work. connections: {place: how many were made}."""
-        check(tracked(self.host) > 0, f"{self.host.name} tracks no connection")
+        process = self.ends[0].start([NETLOAD, "connect", f"{self.vips['middle']}:80"], 0)
+        check(process.wait(10) == 0 and tracked(self.host) > 0, f"{self.host.name} tracks no connection")
         lost = dropped(self.host)
         check(not any(lost.values()), f"conntrack of {self.host.name} dropped: {lost}")
         if self.kind == "iptables":

@@ -13,7 +13,7 @@ sys.path[:0] = [os.path.join(TOP, "tests", "harness"), os.path.join(TOP, "tests"
 import dataplane_peers as peers  # noqa: E402
 import lab as cluster  # noqa: E402
 from dataplane_lab import NETLOAD, PORTS, BenchLab  # noqa: E402
-from figures import ROUND_S, ROUNDS, check, client, cpu_ns, median, note, quotient, rounds  # noqa: E402
+from figures import ROUND_S, ROUNDS, check, client, cpu_ns, iperf, median, note, quotient, rounds  # noqa: E402
 
 ROUNDS_OF_ITS_OWN = True
 NATIVE = {"routing": "native"}
@@ -38,8 +38,7 @@ def trips(near, far):
 
 
 def throughput(near, far):
-    result, _ = client(near, 0, "/usr/bin/iperf3", "-J", "-t", "1", "-c", far.ip)
-    return {"throughput": result["end"]["sum_received"]["bits_per_second"] / 1e9}
+    return {"throughput": iperf(near, far.ip)}
 
 
 # What is said, its unit, and the name of the quotient to a peer (None: none).

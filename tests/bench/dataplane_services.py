@@ -18,7 +18,7 @@ import lab_kernel  # noqa: E402
 import lab as cluster  # noqa: E402
 from dataplane_lab import NETLOAD, PORTS, BenchLab  # noqa: E402
 from dataplane_peers import IPERF_PORT, IPERF_VIP, PLACES, Proxy, balanced, check_plain, routed  # noqa: E402
-from figures import ROUND_S, check, client, cpu_ns, median, note, rounds  # noqa: E402
+from figures import ROUND_S, check, client, cpu_ns, iperf, median, note, rounds  # noqa: E402
 
 ROUNDS_OF_ITS_OWN = True
 SIZES = (10, 1000, 10000)
@@ -171,8 +171,7 @@ def latencies(settings, count):
 
 def throughputs(settings):
     def measure(near, ip, port):
-        result, _ = client(near, 0, "/usr/bin/iperf3", "-J", "-t", "1", "-c", ip, "-p", str(port))
-        return result["end"]["sum_received"]["bits_per_second"] / 1e9
+        return iperf(near, ip, port)
 
     for name, pairs in rounds(settings, measure, base="limit").items():
         median(f"throughput_{name}", [result for result, _ in pairs], "Gbit/s",

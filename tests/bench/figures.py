@@ -60,6 +60,18 @@ def client(end, cpu, *argv):
     return json.loads(out), (usage.ru_utime + usage.ru_stime) * 1e9
 
 
+def iperf(end, ip, port=5201):
+    """Gbit/s of one connection in a second. The server may still be busy with the end of the test before."""
+    for _ in range(20):
+        process = end.start(["/usr/bin/iperf3", "-J", "-t", "1", "-c", ip, "-p", str(port)], 0)
+        said = json.loads(process.stdout.read())
+        process.wait()
+        if "error" not in said:
+            return said["end"]["sum_received"]["bits_per_second"] / 1e9
+        time.sleep(0.1)
+    raise Broken(f"iperf3 to {ip}: {said['error']}")
+
+
 def rounds(settings, measure, count=ROUNDS, base=None, every=4):
     """{name: results}: every setting once a round, in alternating order. With a base (the name of one of them) that one has
     its turn before and after each group of `every` others, and results are pairs (result, [the base's before and after])."""

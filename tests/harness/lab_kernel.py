@@ -16,7 +16,7 @@ CLONE_NEWNET = 0x40000000
 SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGRO = 0x8946, 0x17, 0x2C
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_PROG_QUERY, BPF_LINK_CREATE, BPF_LINK_DETACH = 5, 7, 16, 28, 34
-PROG_TYPE_XDP, ATTACH_XDP, ATTACH_TCX = 6, 37, {46: "ingress", 47: "egress"}
+PROG_TYPE_CLS, PROG_TYPE_XDP, ATTACH_XDP, ATTACH_TCX = 3, 6, 37, {46: "ingress", 47: "egress"}
 SO_ATTACH_FILTER, SOL_PACKET, PACKET_STATISTICS, ETH_P_ALL, NETLINK_NETFILTER = 26, 263, 6, 3, 12
 
 
@@ -55,16 +55,36 @@ def bpf(command, attributes):
     return fd
 
 
-def xdp_pass(device):
-    """Without a program on its peer, a veth drops what XDP sends back. Returns a descriptor: the link lives as long."""
-    code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0))  # return XDP_PASS
+def attach_constant(device, kind, attach, verdict, flags=0):
+    """A program that returns `verdict`. Returns a descriptor: the link lives as long."""
+    code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, verdict, 0x95, 0, 0, 0))
     licence = ctypes.create_string_buffer(b"Apache-2.0")
-    program = bpf(BPF_PROG_LOAD, struct.pack("=IIQQIIQIIII", PROG_TYPE_XDP, 2, ctypes.addressof(code),
-                                             ctypes.addressof(licence), 0, 0, 0, 0, 1 << 5, 0, 0))  # frags
+    program = bpf(BPF_PROG_LOAD, struct.pack("=IIQQIIQIIII", kind, 2, ctypes.addressof(code), ctypes.addressof(licence), 0, 0,
+                                             0, 0, flags, 0, 0))
     try:
-        return bpf(BPF_LINK_CREATE, struct.pack("=IIII", program, socket.if_nametoindex(device), ATTACH_XDP, 0))
+        return bpf(BPF_LINK_CREATE, struct.pack("=IIII", program, socket.if_nametoindex(device), attach, 0))
     finally:
         os.close(program)
+
+
+def xdp_pass(device):
+    """Without a program on its peer, a veth drops what XDP sends back. Returns a descriptor: the link lives as long."""
+    return attach_constant(device, PROG_TYPE_XDP, ATTACH_XDP, 2, 1 << 5)  # XDP_PASS, frags
+
+
+def xdp_drop(device):
+    """Drops all that comes, counted as received. Returns a descriptor: the link lives as long."""
+    return attach_constant(device, PROG_TYPE_XDP, ATTACH_XDP, 1, 1 << 5)  # XDP_DROP, frags
+
+
+def tcx_drop(device):
+    """Drops all that comes, when it has become a socket buffer. Returns a descriptor: the link lives as long."""
+    return attach_constant(device, PROG_TYPE_CLS, 46, 2)  # TCX ingress, TC_ACT_SHOT
+
+
+def receive_in_polls(device):
+    """What comes is received in NAPI's polls, as from a NIC, and may come as XDP frames."""
+    ethtool(device, ETHTOOL_SGRO, 1)
 
 
 def attached(target, kind):

@@ -47,7 +47,8 @@ class Tree:
         shutil.copytree(HERE, f"{self.top}/tests/harness")
         shutil.copy(f"{HERE}/../run", f"{self.top}/tests/run")
         os.mkdir(f"{self.top}/tests/bench")
-        shutil.copy(f"{HERE}/../bench/run", f"{self.top}/tests/bench/run")
+        for name in ("run", "plots", "svg.py"):
+            shutil.copy(f"{HERE}/../bench/{name}", f"{self.top}/tests/bench/{name}")
         self.write("Makefile", makefile)
         for name, text in scripts.items():
             self.write(f"tests/{folder}/{name}", text, 0o755)
