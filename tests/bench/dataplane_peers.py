@@ -114,16 +114,17 @@ def fillers(count):
 class Proxy:
     """A host with two ends and rules. Attributes: ends, vips {place in the list: address}."""
 
-    def __init__(self, lab, kind, count, net, endpoints=None, proto="tcp", node_port=0):
+    def __init__(self, lab, kind, count, net, endpoints=None, proto="tcp", node_port=0, more=0):
         """kind: iptables or nftables; count: services, of which three have endpoints (the server's PORTS, or those given) at
-        the ends and the middle of the list; net: a number of its own for the addresses."""
+        the ends and the middle of the list, and `more` others; net: a number of its own for the addresses."""
         self.lab, self.kind, self.count = lab, kind, count
         self.host = lab.place(f"{kind}{net}")
         self.ends = routed_pair(lab, self.host, net)
         self.cidr = f"10.{net}.0.0/16"
         self.services = fillers(count)
         self.measured = {}
-        for number, (place, at) in enumerate(zip(PLACES, (0, count // 2, count - 1)), 1):
+        wanted = [*zip(PLACES, (0, count // 2, count - 1)), *((f"more-{k}", count // 2 + 2 + k) for k in range(more))]
+        for number, (place, at) in enumerate(wanted, 10):
             service = self.services[at] = proxy_rules.Service(
                 f"default/web-{place}:http", f"10.97.0.{number}",
                 endpoints or [(self.ends[1].ip, port) for port in PORTS], node_port + number if node_port else 0, proto)
