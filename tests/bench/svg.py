@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 860, 480
-LEFT, RIGHT, TOP, BOTTOM = 84, 24, 64, 64
-LEGEND = 250  # width of the legend, to the right of the plot
+WIDTH, HEIGHT = 960, 520
+LEFT, RIGHT, TOP, BOTTOM = 84, 16, 88, 64
+LEGEND = 270  # width of the legend, to the right of the plot
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f6000", "#56b4e9", "#555555", "#e69f00")
 MARKERS = ("circle", "square", "triangle", "diamond")
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
@@ -107,12 +107,12 @@ def look_of(series, i):
     return colour, MARKERS[(i if series.marker is None else series.marker) % len(MARKERS)]
 
 
-def frame(title, note, x_axis, y_axis, ys, x_ticks, height=HEIGHT):
-    """Title, axes and grid. x_ticks: [(pixel, words)]."""
+def frame(title, notes, x_axis, y_axis, ys, x_ticks, height=HEIGHT):
+    """Title, axes and grid. notes: lines under the title; x_ticks: [(pixel, words)]."""
     right, bottom = WIDTH - RIGHT - LEGEND, height - BOTTOM
     out = [f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' width='{WIDTH}' height='{height}' {FONT}>",
            f"<title>{escape(title)}</title>", f"<rect width='{WIDTH}' height='{height}' fill='white'/>",
-           text(LEFT, 26, title, 17, extra="font-weight='bold'"), text(LEFT, 46, note, 12, colour="#555")]
+           text(LEFT, 26, title, 17, extra="font-weight='bold'"), *(text(LEFT, 46 + 17 * i, note, 12, colour="#555") for i, note in enumerate(notes))]
     for tick in ys.ticks:
         y = ys.at(tick)
         out += [line(LEFT, y, right, y), text(LEFT - 8, y + 4.5, number(tick), 12, "end")]
@@ -130,7 +130,8 @@ def legend(items):
     for i, (words, colour, kind, dashed) in enumerate(items):
         y = TOP + 8 + 22 * i
         if kind is None:
-            out.append(f"<rect x='{x}' y='{y - 6}' width='16' height='12' fill='{colour}'/>")
+            out += [f"<rect x='{x}' y='{y - 6}' width='16' height='12' fill='{fill}'/>"
+                    for fill in (colour, *(["url(#hatch)"] if dashed else []))]
         else:
             out += [line(x - 4, y, x + 20, y, colour, 2.2, "stroke-dasharray='5 4'" if dashed else ""),
                     marker(kind, x + 8, y, colour)]
@@ -138,12 +139,12 @@ def legend(items):
     return out
 
 
-def lines(title, note, x_axis, y_axis, series):
-    """A line chart; the note says the conditions."""
+def lines(title, notes, x_axis, y_axis, series):
+    """A line chart; notes say the conditions."""
     values = [v for s in series for p in s.points for v in p[1:]]
     xs = Scale(x_axis, [p[0] for s in series for p in s.points], LEFT + 24, WIDTH - RIGHT - LEGEND - 24)
     ys = Scale(y_axis, values, HEIGHT - BOTTOM, TOP)
-    out = frame(title, note, x_axis, y_axis, ys, [(xs.at(t), number(t)) for t in xs.ticks])
+    out = frame(title, notes, x_axis, y_axis, ys, [(xs.at(t), number(t)) for t in xs.ticks])
     items = []
     for i, one in enumerate(series):
         colour, kind = look_of(one, i)
@@ -159,14 +160,14 @@ def lines(title, note, x_axis, y_axis, series):
     return "\n".join([*out, *legend(items), "</svg>"]) + "\n"
 
 
-def bars(title, note, x_axis, y_axis, groups, series):
+def bars(title, notes, x_axis, y_axis, groups, series):
     """Groups of bars; series: points are (number of the group, y), hatched when dashed. Values stand above the bars."""
-    ys = Scale(y_axis, [0 if not y_axis.log else 1e9, *(p[1] for s in series for p in s.points)], HEIGHT - BOTTOM, TOP)
+    ys = Scale(y_axis, [*([] if y_axis.log else [0]), *(p[1] for s in series for p in s.points)], HEIGHT - BOTTOM, TOP)
     width = (WIDTH - RIGHT - LEGEND - LEFT) / len(groups)
     bar = min(40.0, width * 0.84 / len(series))
     middles = [LEFT + width * (i + 0.5) for i in range(len(groups))]
-    out = frame(title, note, x_axis, y_axis, ys, list(zip(middles, groups)))
-    out.append("<defs><pattern id='hatch' width='6' height='6' patternTransform='rotate(45)' patternUnits='userSpaceOnUse'>"
+    out = frame(title, notes, x_axis, y_axis, ys, list(zip(middles, groups)))
+    out.insert(1, "<defs><pattern id='hatch' width='6' height='6' patternTransform='rotate(45)' patternUnits='userSpaceOnUse'>"
                "<rect width='3' height='6' fill='white' fill-opacity='0.55'/></pattern></defs>")
     present = {g: [i for i, s in enumerate(series) if any(p[0] == g for p in s.points)] for g in range(len(groups))}
     for i, one in enumerate(series):
@@ -178,5 +179,7 @@ def bars(title, note, x_axis, y_axis, groups, series):
             out.append(f"<rect {box} fill='{colour}'/>")
             if one.dashed:
                 out.append(f"<rect {box} fill='url(#hatch)'/>")
-            out.append(text(x + bar / 2, y - 4, number(value), 10 if bar > 24 else 9, "middle"))
+            at = x + bar / 2
+            out.append(text(at, y - 4, number(value), 11, "middle") if bar > 30 else
+                       text(at + 4, y - 5, number(value), 11, "start", f"transform='rotate(-90 {at + 4:.1f} {y - 5:.1f})'"))
     return "\n".join([*out, *legend([(s.name, look_of(s, i)[0], None, s.dashed) for i, s in enumerate(series)]), "</svg>"]) + "\n"
