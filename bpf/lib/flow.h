@@ -346,6 +346,9 @@ struct flow_work {
         struct tuple reply, back; /* the reply entry's key and what it makes of it */
         struct flow_claim there, home;
         struct flow_survey survey;
+        __u32 port_start; /* of the search for a source port; here and not on the stack, which is full */
+        __be16 port_wanted;
+        __u16 pad;
 };
 
 struct {
@@ -584,24 +587,25 @@ static __always_inline bool flow_drop_orphan(const struct flow_claim *taken, con
 }
 
 /* The source port of a try. */
-static __always_inline __be16 flow_port(const struct flow_new *n, __be16 wanted, __u32 start, int try)
+static __always_inline __be16 flow_port(const struct flow_work *w, int try)
 {
+        __be16 wanted = READ_ONCE(w->port_wanted);
         __u32 min = knobs.snat_port_min, size = knobs.snat_port_max - min + 1, port = bpf_ntohs(wanted);
 
-        if (try == 0 && (n->sources != FLOW_PORT_OF_RANGE || port - min < size))
+        if (try == 0 && (w->fresh.sources != FLOW_PORT_OF_RANGE || port - min < size))
                 return wanted;
-        return bpf_htons(min + (start + (__u32)try * 0x9e3779b1u) % (size ?: 1));
+        return bpf_htons(min + (READ_ONCE(w->port_start) + (__u32)try * 0x9e3779b1u) % (size ?: 1));
 }
 
 /* Reserves the reply's key, with whatever source port it takes. */
 static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 {
-        __u32 start = tuple_hash(&w->fresh.key) >> 16;
-        __be16 wanted = w->fresh.to.sport;
         int r;
 
+        WRITE_ONCE(w->port_start, (__u32)(tuple_hash(&w->fresh.key) >> 16));
+        WRITE_ONCE(w->port_wanted, w->fresh.to.sport);
         for (int i = 0; i < FLOW_PORT_TRIES; i++) {
-                w->fresh.to.sport = flow_port(&w->fresh, wanted, start, i);
+                w->fresh.to.sport = flow_port(w, i);
                 tuple_reverse(&w->fresh.to, &w->reply);
                 r = flow_claim(&w->reply, &w->home, now);
                 if (r == FLOW_EXISTS && flow_drop_orphan(&w->home, &w->fresh.key))
