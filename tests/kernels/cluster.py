@@ -21,7 +21,7 @@ from play import prepare, tell_all  # noqa: E402
 
 THEMES = (cluster_ip, node_port, pods)
 LACKS = os.environ.get("FL_LACKS", "").split()
-TOLD = {"tcx": "clsact filters", "sock_retval": "EPERM"}  # feature: what the agent's status names instead
+TOLD = {"tcx": "clsact filters", "kernel_ctx": "a call or two for each translated packet", "sock_retval": "EPERM"}  # feature: what the agent's status names instead
 
 
 def told(lab, cast, made):
