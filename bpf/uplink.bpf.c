@@ -21,10 +21,10 @@ static __always_inline enum reason uplink_refusal(const struct route *route)
  * (overlay.bpf.c), or without one. What is not ours the kernel gets as it came. */
 static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, struct hook_work *w)
 {
-        const struct route *route = NULL;
-        enum tunnel_kind tunnel = tunnel_is_on() ? tunnel_read(skb, &route) : TUNNEL_NONE;
+        enum tunnel_kind tunnel = tunnel_is_on() ? tunnel_read(skb) : TUNNEL_NONE;
         enum hook hook = tunnel == TUNNEL_READ ? HOOK_OVERLAY : HOOK_UPLINK;
         struct packet *p = &w->packet;
+        const struct route *route;
         enum reason r;
 
         if (tunnel == TUNNEL_DEVICE) {
@@ -42,8 +42,7 @@ static __always_inline enum reason from_uplink_stages(struct __sk_buff *skb, str
                 return r;
         if (r == REASON_OK && tunnel == TUNNEL_NONE && from_uplink_is_own(p))
                 return r;
-        if (r == REASON_TRANSLATED || tunnel == TUNNEL_NONE)
-                route = route_find(&p->to.dst);
+        route = route_find(&p->to.dst);
         if (r == REASON_TRANSLATED || (route && route->type == ROUTE_POD))
                 return stage_forward_by(skb, w, hook, route);
         return uplink_refusal(route);

@@ -273,10 +273,10 @@ static __always_inline bool tunnel_shrink(struct hook_ctx *ctx, const struct tun
 }
 
 /*
- * Takes the tunnel's header off what is for a pod here, *ret. RFC 6040, 4.2: a packet that met congestion and cannot
- * say so is lost; the device does that.
+ * enum tunnel_kind. Takes the tunnel's header off what is for a pod here. RFC 6040, 4.2: a packet that met congestion
+ * and cannot say so is lost; the device does that.
  */
-static __noinline __attribute__((unused)) enum tunnel_kind tunnel_read(struct hook_ctx *ctx, const struct route **ret)
+__noinline int tunnel_read(struct hook_ctx *ctx)
 {
         const struct route *route;
         struct tunnel_inner inner;
@@ -290,7 +290,6 @@ static __noinline __attribute__((unused)) enum tunnel_kind tunnel_read(struct ho
         route = route_find(&inner.to);
         if (!route || route->type != ROUTE_POD)
                 return TUNNEL_DEVICE;
-        *ret = route;
         return tunnel_shrink(ctx, &inner) ? TUNNEL_READ : TUNNEL_DEVICE;
 }
 

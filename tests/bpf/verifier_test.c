@@ -164,6 +164,7 @@ static void load(const struct config *config, struct program programs[PROGRAM_CO
                               .timeouts = {60, 8000, 10, 30, 120, 30},
                               .host_netns = 1,
                               .pod_mtu = 1450,
+                              .vxlan_port = config->flags & KNOB_TUNNEL ? 8472 : 0,
                               .drop_events_per_s = 20};
         struct loader loader = LOADER_NULL;
         struct err err = ERR_NULL;
