@@ -57,7 +57,7 @@ static void print_text(const struct trace *t)
         printf("%s %s > %s\n", view_proto(t->asked.proto, proto),
                trace_end_text(&t->asked.src, t->asked.sport, t->asked.proto, src),
                trace_end_text(&t->asked.dst, t->asked.dport, t->asked.proto, dst));
-        printf("from %s, to an address that is %s\n", t->src.text, t->dst.text);
+        printf("from %s, to an address that is %s\n", t->src.text, t->asked_dst);
         for (size_t i = 0; i < t->steps_n; i++) {
                 const struct trace_step *s = t->steps[i];
 
@@ -183,6 +183,14 @@ static int find_ends(struct trace *t)
                 return complain(&err);
         if (trace_place_of(t->view, &t->records, &src, &t->src) || trace_place_of(t->view, &t->records, &dst, &t->dst))
                 return view_wrong(t->view, "the map routes cannot be read");
+        memcpy(t->asked_dst, t->dst.text, sizeof(t->asked_dst));
+        if (t->dst.kind == TRACE_LOOPBACK && t->src.kind == TRACE_NODE)
+                src = dst;
+        else if (t->dst.kind == TRACE_LOOPBACK)
+                return view_wrong(t->view,
+                                  "%s is the sender's own loopback address, which leaves it never; only "
+                                  "NodePorts are served there, to SRC `node`",
+                                  target.name);
         if (forged && address_parse(forged, &src))
                 return view_wrong(t->view, "--source %s: give an IP address", forged);
         if (address_is_v4(&src) != address_is_v4(&dst))

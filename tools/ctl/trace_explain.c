@@ -45,7 +45,7 @@ void trace_explain_choice(struct trace *t, struct trace_step *s, const struct tr
                 if (c->reason != REASON_OK)
                         trace_say(s, "%s is an address of services, but none has this port (%s)", dst,
                                   view_proto(ask->tuple.proto, proto));
-                else if (s->ran && s->run.event.service == 0)
+                else if (s->ran && !s->run.event.service && s->run.event.reason <= REASON_FORWARDED)
                         trace_say(s, "%s is not a service's", dst);
                 return;
         }
@@ -126,8 +126,9 @@ void trace_explain_rewrite(struct trace *t, struct trace_step *s)
                 trace_say(s, "the source %s becomes %s: %s", trace_end_text(&e->tuple.src, e->tuple.sport, proto, from),
                           trace_end_text(&e->to.src, e->to.sport, proto, to), why_source(t, e));
         else if (e->tuple.sport != e->to.sport)
-                trace_say(s, "the source port %u becomes %u: that one is in use toward this endpoint",
-                          ntohs(e->tuple.sport), ntohs(e->to.sport));
+                trace_say(s, "the source port %u becomes %u: %s", ntohs(e->tuple.sport), ntohs(e->to.sport),
+                          e->hook == HOOK_TO_LO ? "so its answers are told from those to direct connections"
+                                                : "that one is in use toward this endpoint");
         else
                 trace_say(s, "the source stays %s", trace_end_text(&e->tuple.src, e->tuple.sport, proto, from));
 }
@@ -145,6 +146,8 @@ void trace_explain_route(struct trace *t, struct trace_step *s)
         if (e->reason != REASON_FORWARDED) {
                 if (s->run.program == PROGRAM_edge)
                         trace_say(s, "XDP leaves it to the uplink's program");
+                else if (s->run.program == PROGRAM_to_pod)
+                        trace_say(s, "%s is %s: into it by its veth", dst, to.text);
                 else if (s->run.program == PROGRAM_to_overlay)
                         trace_say(s, "%s is %s: out by the tunnel", dst, to.text);
                 else

@@ -35,6 +35,11 @@ static void name_pod(const struct records *records, struct trace_place *p)
                  event_device(p->route.ifindex, device));
 }
 
+bool trace_is_loopback(const struct addr *a)
+{
+        return address_is_v4(a) ? a->b[12] == 127 : !(a->w[0] | a->w[1] | a->w[2]) && a->w[3] == htonl(1);
+}
+
 int trace_place_of(const struct view *v, const struct records *records, const struct addr *a, struct trace_place *ret)
 {
         struct trace_place p = {.addr = *a};
@@ -70,8 +75,9 @@ int trace_place_of(const struct view *v, const struct records *records, const st
                 snprintf(p.text, sizeof(p.text), "of this node's pods, but no pod has it");
                 break;
         default:
-                p.kind = TRACE_OUTSIDE;
-                snprintf(p.text, sizeof(p.text), "outside of the cluster");
+                p.kind = trace_is_loopback(a) ? TRACE_LOOPBACK : TRACE_OUTSIDE;
+                snprintf(p.text, sizeof(p.text),
+                         p.kind == TRACE_LOOPBACK ? "this node's loopback" : "outside of the cluster");
         }
         *ret = p;
         return 0;

@@ -17,8 +17,11 @@ enum trace_kind {
         TRACE_OTHER_POD,  /* of another node */
         TRACE_SERVICE,    /* in the service CIDR */
         TRACE_ABSENT,     /* in this node's pod CIDR, and no pod has it */
+        TRACE_LOOPBACK,   /* whoever speaks to itself */
         TRACE_OUTSIDE,
 };
+
+bool trace_is_loopback(const struct addr *a);
 
 struct trace_place {
         enum trace_kind kind;

@@ -13,6 +13,7 @@
 #include "ctl/trace_story.h"
 #include "datapath/address.h"
 #include "datapath/flows.h"
+#include "datapath/tcx.h"
 
 #define LOOPBACK_IFINDEX 1
 
@@ -115,6 +116,12 @@ static struct trace_ask ask_of(const struct trace *t, bool outside)
         return (struct trace_ask){.tuple = t->tuple, .outside = outside, .now = flow_now()};
 }
 
+/* NodePorts are served there, too. */
+static bool is_own_loopback(const struct trace *t)
+{
+        return t->knobs.flags & KNOB_NODEPORT_LOOPBACK && t->dst.kind == TRACE_LOOPBACK;
+}
+
 static void watch_tuple(struct trace *t)
 {
         const struct addr all = {.w = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}};
@@ -162,7 +169,7 @@ static int run_step(struct trace *t, enum program_id p, uint32_t ifindex, struct
         struct trace_choice c = TRACE_CHOICE_NULL;
         int r;
 
-        ask.own_node = p == PROGRAM_to_lo && t->knobs.flags & KNOB_NODEPORT_LOOPBACK && t->dst.kind == TRACE_NODE;
+        ask.own_node = p == PROGRAM_to_lo && is_own_loopback(t);
         fill_macs(t, p, &spec);
         s->run = (struct trace_run){.program = p, .ifindex = ifindex};
         trace_frame_build(&spec, &s->run.in);
@@ -240,7 +247,7 @@ static bool is_uplink(const struct trace *t, uint32_t ifindex)
 
 static void go_elsewhere(struct trace *t, const struct addr *peer)
 {
-        char src[ADDRESS_TEXT], dst[ADDRESS_TEXT], node[ADDRESS_TEXT], proto[8];
+        char src[ADDRESS_TEXT], from[ADDRESS_TEXT], dst[ADDRESS_TEXT], node[ADDRESS_TEXT], proto[8];
         bool icmp = t->tuple.proto == IPPROTO_ICMP || t->tuple.proto == IPPROTO_ICMPV6;
 
         address_text(&t->tuple.src, src);
@@ -251,7 +258,8 @@ static void go_elsewhere(struct trace *t, const struct addr *peer)
                                                       : "tcp",
                       ntohs(t->tuple.sport));
         trace_end(t, TRACE_ELSEWHERE, "it goes to the node %s as %s %s > %s, and is decided there",
-                  address_text(peer, node), icmp ? "ICMP" : view_proto(t->tuple.proto, proto), src, dst);
+                  address_text(peer, node), icmp ? "ICMP" : view_proto(t->tuple.proto, proto),
+                  trace_end_text(&t->tuple.src, t->tuple.sport, t->tuple.proto, from), dst);
 }
 
 /* Out of a device of this node, by the kernel or a program. */
@@ -283,7 +291,7 @@ static void go_to_host(struct trace *t, struct trace_step *s)
         if (trace_place_of(t->view, &t->records, &t->tuple.dst, &to))
                 return;
         trace_end_text(&t->tuple.dst, t->tuple.dport, t->tuple.proto, text);
-        if (to.kind == TRACE_NODE)
+        if (to.kind == TRACE_NODE || to.kind == TRACE_LOOPBACK)
                 trace_end(t, TRACE_HOST, "this node's own stack gets it: it answers if something listens at %s", text);
         else
                 trace_end(t, TRACE_HOST, "it is left to this node's own stack, which routes %s by its own tables",
@@ -294,14 +302,14 @@ static void go_to_host(struct trace *t, struct trace_step *s)
 
 static int go_to_pod(struct trace *t, struct trace_step *s, struct err *reterr)
 {
-        bool direct = t->knobs.flags & KNOB_REDIRECT_PEER;
+        bool ingress = program_infos[s->run.program].attach == TCX_INGRESS;
         struct trace_place to;
         char text[ADDRESS_TEXT];
         int r = trace_place_of(t->view, &t->records, &t->tuple.dst, &to);
 
         if (r)
                 return r;
-        if (direct)
+        if (ingress && t->knobs.flags & KNOB_REDIRECT_PEER)
                 trace_say(s, "straight into the pod's network namespace (bpf_redirect_peer)");
         else
                 r = run_step(t, PROGRAM_to_pod, s->run.event.next_ifindex, reterr);
@@ -390,13 +398,14 @@ static int from_host(struct trace *t, struct err *reterr)
 {
         struct trace_place to;
         struct addr none = {0};
-        bool tunnel;
+        bool tunnel, by_lo;
         int r = trace_place_of(t->view, &t->records, &t->tuple.dst, &to);
 
         if (r)
                 return r;
         tunnel = to.kind == TRACE_OTHER_POD && to.route.flags & ROUTE_TUNNEL && t->knobs.flags & KNOB_TUNNEL;
-        if (to.kind == TRACE_NODE && t->knobs.flags & KNOB_SOCK) {
+        by_lo = to.kind == TRACE_NODE || to.kind == TRACE_LOOPBACK;
+        if (by_lo && t->knobs.flags & KNOB_SOCK) {
                 trace_end(t, TRACE_HOST, "this node's own stack gets it by lo: it answers if something listens");
                 return 0;
         }
@@ -406,19 +415,17 @@ static int from_host(struct trace *t, struct err *reterr)
                         trace_end(t, TRACE_DELIVERED, "%s gets it: it answers if something listens there", to.text);
                 return r;
         }
-        r = run_step(t,
-                     to.kind == TRACE_NODE ? PROGRAM_to_lo
-                     : tunnel              ? PROGRAM_to_overlay
-                                           : PROGRAM_to_uplink,
-                     to.kind == TRACE_NODE ? LOOPBACK_IFINDEX
-                     : tunnel              ? t->node.vxlan_ifindex
-                                           : t->node.uplinks[0].ifindex,
-                     reterr);
+        if (by_lo)
+                r = run_step(t, PROGRAM_to_lo, LOOPBACK_IFINDEX, reterr);
+        else if (tunnel)
+                r = run_step(t, PROGRAM_to_overlay, t->node.vxlan_ifindex, reterr);
+        else
+                r = run_step(t, PROGRAM_to_uplink, t->node.uplinks[0].ifindex, reterr);
         if (r || t->outcome != TRACE_UNDECIDED)
                 return r;
         if (tunnel)
                 go_elsewhere(t, &to.route.peer);
-        else if (t->steps[t->steps_n - 1]->run.event.reason == REASON_FORWARDED || to.kind == TRACE_NODE)
+        else if (t->steps[t->steps_n - 1]->run.event.reason == REASON_FORWARDED || by_lo)
                 return go_on(t, reterr);
         else
                 go_out(t, t->node.uplinks[0].ifindex, &none);
@@ -462,6 +469,7 @@ static int at_socket(struct trace *t)
         int r;
 
         ask.socket = true;
+        ask.own_node = t->src.kind == TRACE_NODE && is_own_loopback(t);
         r = trace_choose(&t->view->maps, &ask, &c);
         if (r || (c.reason == REASON_OK && t->dst.kind != TRACE_SERVICE))
                 return r;

@@ -46,7 +46,8 @@ struct trace {
         struct observer *observer;
 
         /* What was asked for. */
-        struct trace_place src, dst;
+        struct trace_place src, dst; /* dst: where it goes by now */
+        char asked_dst[256];         /* dst.text in the beginning */
         struct tuple asked __attribute__((aligned(8)));
         bool packet_path; /* although it would be translated at the socket */
         uint16_t payload;

@@ -159,11 +159,26 @@ def other_ways(lab, cast, made):
             ("pod to its node", trace(n1, "a", "node:10256", *more), "host", ["from_pod"], "own stack"),
             ("node to pod", trace(n1, "node", "a:80", *more), "delivered", ["to_pod"], "the pod default/a"),
             ("node to pod elsewhere", trace(n1, "node", at(cast.c.ips[family], 80)), "elsewhere", [node_hook]),
-            ("node to Service", trace(n1, "node", "tr:80", *more), "delivered", ["socket", "to_pod"] if sock else ["to_uplink"], "default/tr"),
+            ("node to Service", trace(n1, "node", "tr:80", *more), "delivered", ["socket", "to_pod"] if sock else ["to_uplink", "to_pod"], "default/tr"),
             ("spoofed", trace(n1, "a", at(cast.b.ips[family], 80), "--source", cast.b.ips[family]), "dropped", ["from_pod"], "not the pod's"),
             ("nobody", trace(n1, "a", at(cast.a.ips[family].rsplit("." if family == 4 else ":", 1)[0] + (".254" if family == 4 else ":fffe"), 80)),
              "refused", ["from_pod"], "no pod has it"),
         ]))
+
+
+def own_node(lab, cast, made):
+    """NodePorts for the node's own processes, at its address and its loopback."""
+    n1, port = lab.nodes["n1"], made["tr"].node_port(80)
+    way = ["socket", "to_pod"] if translates_at_sockets(lab) else ["to_lo", "to_pod"]
+    for family in FAMILIES:
+        more = named(family)
+        cases = [("its address", trace(n1, "node", at(n1.ips[family], port), *more), "delivered", way, "the NodePort of the Service default/tr:")]
+        if lab.settings.get("node-port-loopback") != "false":
+            cases.append(("its loopback", trace(n1, "node", at(LOOPBACK[family], port), *more), "delivered", way, "the NodePort of the Service default/tr:"))
+        all_of(f"IPv{family}: a node's own processes at its NodePorts", cases_of(lab, cases))
+        all_of(f"IPv{family}: and real ones", [(to, name_of(n1.peer.tcp(to, port)), "b") for to in (n1.ips[family], LOOPBACK[family])])
+    told = trace(n1, "a", "127.0.0.1:80")
+    tap.ok(told["code"] == 2 and "loopback" in told["errors"], "a pod's loopback address is its own", told["errors"])
 
 
 def affinity(lab, cast, made):
@@ -221,5 +236,5 @@ def without_agent(lab, cast, made):
     reached(lab, cast.a, made["tr"].ips[4], 80, {"b"})
 
 
-STORIES = (services_of_pods, goes_on, from_outside, other_ways, affinity, flows, messages)
+STORIES = (services_of_pods, goes_on, from_outside, other_ways, own_node, affinity, flows, messages)
 LAST = (without_agent,)
