@@ -406,7 +406,8 @@ const struct cli_command ctl_monitor = {
         .about = "Filters are applied in the kernel, all that are given together, to the packet as it came or as it "
                  "was\n"
                  "rewritten. Up to 4 can watch at once. What is lost or above --rate is said on stderr.\n"
-                 "Hook sock: a connect() or the first datagram of a socket; later datagrams are not shown.\n"
+                 "Hook sock: a connect() or the first datagram of a socket; later datagrams are not shown. Its\n"
+                 "source is not known yet: filters of sources and --pod leave it out.\n"
                  "--pcap has each packet as it came and, if it was rewritten, also as it left; the decision is its\n"
                  "comment, and an interface is a device and a hook.\n",
         .examples = "fairctl monitor --drops\n"
