@@ -26,7 +26,8 @@
 #define PAGE_TIMEOUT_MS  300000
 #define WATCH_SLACK_S    30     /* a watch that outlives its timeout by this is dead */
 #define SHORT_WATCH_MS   1000   /* a watch that ends so soon without an event looks like a failure */
-#define BACKOFF_RESET_MS 120000 /* so long without a failure, and the next one is the first again */
+#define GOOD_CALL_MS     5000   /* one that has lasted so long was no failure until it ended */
+#define OUTAGE_PART      4      /* the next try comes after this part of the time that the server has been away */
 
 enum phase {
         PHASE_WATCHLIST,
@@ -61,7 +62,7 @@ struct informer {
         uint32_t round;
         bool in_round; /* the state is being told anew */
         bool synced, no_watchlist, expired, no_paging;
-        uint64_t delay_ms, last_failure_ms;
+        uint64_t failing_since_ms; /* 0: the last thing that came was good */
         uint64_t began_ms, began_events; /* of the present call */
         struct informer_stats stats;
 };
@@ -183,7 +184,7 @@ static void round_end(struct informer *inf)
         }
         free(gone);
         inf->in_round = false;
-        inf->delay_ms = 0;
+        inf->failing_since_ms = 0;
         loop_timer_cancel(inf->silence);
         if (inf->synced)
                 return;
@@ -208,6 +209,7 @@ static int on_bookmark(struct informer *inf, const struct jnode *o)
 {
         const struct jnode *notes = jnode_at(o, "metadata.annotations");
 
+        inf->failing_since_ms = 0;
         set_version(inf, jnode_at_str(o, "metadata.resourceVersion"));
         if (inf->in_round && str_eq(jnode_str(notes, "k8s.io/initial-events-end"), "true"))
                 round_end(inf);
@@ -237,6 +239,8 @@ static int on_event(struct informer *inf, const struct jnode *event)
         } else if (str_eq(type, "ADDED") || str_eq(type, "MODIFIED")) {
                 r = upsert(inf, o);
         }
+        if (!r)
+                inf->failing_since_ms = 0;
         if (!r && !inf->in_round) /* a version within a round is no place to resume at */
                 set_version(inf, jnode_at_str(o, "metadata.resourceVersion"));
         return r;
@@ -275,16 +279,18 @@ static enum phase round_phase(const struct informer *inf)
         return inf->no_watchlist ? PHASE_LIST : PHASE_WATCHLIST;
 }
 
+/* In proportion to the outage: a server that restarts is found again soon, however often that was so before, and one
+ * that stays away is asked less and less. */
 static uint64_t backoff(struct informer *inf)
 {
-        uint64_t now = clock_mono_ms();
+        uint64_t now = clock_mono_ms(), away;
 
-        if (!inf->delay_ms || now - inf->last_failure_ms > BACKOFF_RESET_MS)
-                inf->delay_ms = inf->opts.backoff_min_ms;
-        else
-                inf->delay_ms = MIN(inf->delay_ms * 2, inf->opts.backoff_max_ms);
-        inf->last_failure_ms = now;
-        return random_jitter(inf->delay_ms, 100);
+        if (!inf->failing_since_ms || now - inf->began_ms >= GOOD_CALL_MS)
+                inf->failing_since_ms = now;
+        away = now - inf->failing_since_ms;
+        return random_jitter(
+                MIN(MAX(away / OUTAGE_PART, inf->opts.backoff_min_ms), MAX(inf->opts.backoff_max_ms, (uint64_t)1)),
+                100);
 }
 
 /* The page's metadata: the next page, or the end of the round. */

@@ -32,7 +32,7 @@ struct informer_opts {
         void *(*project_node)(void *userdata, const struct jnode *o);
         void (*release)(void *userdata, void *value);
         void *userdata;                          /* of project and release */
-        uint64_t backoff_min_ms, backoff_max_ms; /* 0: 800 ms and 30 s */
+        uint64_t backoff_min_ms, backoff_max_ms; /* 0: 800 ms and 30 s; a quarter of the outage between them */
         uint32_t watch_timeout_s;                /* 0: 300 s to 600 s at random */
         uint32_t sync_timeout_ms; /* 0: 10 s: so long may WatchList be silent before it is given up for LIST */
 };

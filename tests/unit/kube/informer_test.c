@@ -325,6 +325,30 @@ static void refusals_and_silence_are_retried(void **state)
         assert_int_equal(stats.failures, 4);
 }
 
+/* By doubling pauses it would take more than the five seconds that a run has. */
+static void a_server_that_restarts_again_and_again_is_found_soon(void **state)
+{
+        static const struct step steps[] = {
+                {.chunks = {EVENT("ADDED", "a", "3") INITIAL_END("5")}, .end = CUT},
+                {.want = {"resourceVersion=5"}, .chunks = {EVENT("MODIFIED", "a", "6")}, .end = CUT},
+                {.want = {"resourceVersion=6"}, .chunks = {EVENT("MODIFIED", "a", "7")}, .end = CUT},
+                {.want = {"resourceVersion=7"}, .chunks = {EVENT("MODIFIED", "a", "8")}, .end = CUT},
+                {.want = {"resourceVersion=8"}, .chunks = {EVENT("MODIFIED", "a", "9")}, .end = CUT},
+                {.want = {"resourceVersion=9"}, .chunks = {EVENT("MODIFIED", "a", "10")}, .end = CUT},
+                {.want = {"resourceVersion=10"}, .chunks = {EVENT("MODIFIED", "a", "11")}, .end = CUT},
+                {.want = {"resourceVersion=11"}, .chunks = {EVENT("MODIFIED", "a", "12")}, .end = CUT},
+                {.want = {"resourceVersion=12"}, .chunks = {EVENT("MODIFIED", "a", "13")}, .end = CUT},
+                {.want = {"resourceVersion=13"}, .chunks = {EVENT("MODIFIED", "a", "14")}, .end = CUT},
+                {.want = {"resourceVersion=14"}, .chunks = {EVENT("MODIFIED", "a", "15")}, .end = CUT},
+                {.want = {"resourceVersion=15"}, .chunks = {EVENT("MODIFIED", "a", "16")}, .end = CUT},
+                {.want = {"resourceVersion=16"}, .chunks = {EVENT("DELETED", "a", "17")}},
+        };
+        struct fixture *f = *state;
+
+        RUN(steps, "-n/a ");
+        assert_true(str_has_suffix(f->log.data, "-n/a "));
+}
+
 static void chunks_may_end_anywhere_even_inside_a_character(void **state)
 {
         static const struct step steps[] = {
@@ -553,6 +577,7 @@ int main(void)
                 T(gone_in_either_form_tells_the_state_anew),
                 T(an_expired_page_lists_all_at_once),
                 T(refusals_and_silence_are_retried),
+                T(a_server_that_restarts_again_and_again_is_found_soon),
                 T(chunks_may_end_anywhere_even_inside_a_character),
                 T(indexes_follow_changes_and_late_handlers_are_told_all),
                 T(several_informers_share_a_loop),
