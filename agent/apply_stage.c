@@ -51,7 +51,7 @@ void stage_clear(struct stage *s)
 
 void filter_books_init(struct filter_books *f)
 {
-        *f = (struct filter_books){.bits = mem_new(struct filters), .address = calloc(ADDRESS_BITS, sizeof(uint16_t))};
+        *f = (struct filter_books){.bits = mem_new(struct filters), .address = calloc(ADDRESS_BITS, sizeof(uint8_t))};
         for (size_t i = 0; i < ARRAY_SIZE(f->port); i++)
                 f->port[i] = calloc(PORT_BITS, sizeof(uint16_t));
 }
@@ -88,17 +88,17 @@ static __u64 *port_bits(struct filter_books *f, uint8_t proto, uint16_t **ret_co
 
 /* A bit that as many have as can be counted stays for ever: no packet is lost by it. Returns whether it is the first.
  */
-static bool count_up(uint16_t *count)
+static bool count_up(uint8_t *count)
 {
-        if (*count < UINT16_MAX)
+        if (*count < UINT8_MAX)
                 ++*count;
         return *count == 1;
 }
 
 /* Returns whether it was the last. */
-static bool count_down(uint16_t *count)
+static bool count_down(uint8_t *count)
 {
-        if (*count < UINT16_MAX)
+        if (*count < UINT8_MAX)
                 --*count;
         return !*count;
 }
@@ -115,7 +115,7 @@ void filter_books_add(struct filter_books *f, const struct service_key *key)
                 uint16_t *counts;
                 __u64 *bits = port_bits(f, key->proto, &counts);
 
-                if (count_up(&counts[port])) {
+                if (!counts[port]++) {
                         bits[port / 64] |= bit_of(port);
                         f->grown = true;
                 }
@@ -136,7 +136,7 @@ void filter_books_remove(struct filter_books *f, const struct service_key *key)
                 uint16_t *counts;
                 __u64 *bits = port_bits(f, key->proto, &counts);
 
-                if (count_down(&counts[port])) {
+                if (!--counts[port]) {
                         bits[port / 64] &= ~bit_of(port);
                         f->shrunk = true;
                 }

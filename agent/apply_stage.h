@@ -22,7 +22,7 @@ void stage_clear(struct stage *s);
 /* The filters map, with how many frontends need each bit. */
 struct filter_books {
         struct filters *bits;
-        uint16_t *address;
+        uint8_t *address;
         uint16_t *port[3]; /* TCP, UDP, SCTP */
         bool grown, shrunk;
 };

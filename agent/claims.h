@@ -15,7 +15,7 @@ struct claimant {
 };
 
 struct claims {
-        struct hashmap by_key; /* struct service_key -> list of claims, the winner first */
+        struct hashmap by_key; /* struct service_key -> who claims it, the winner first */
         /* who has lost the key to another, or has won it because another went. */
         void (*lost)(void *userdata, struct claimant *who, const struct service_key *key);
         void (*won)(void *userdata, struct claimant *who, const struct service_key *key);

@@ -121,9 +121,9 @@ static void drop_pages(enum object_id id)
 void loader_close(struct loader *l)
 {
         for (int id = 0; id < OBJECT_COUNT; id++) {
+                bpf_object__close(l->objects[id]);
                 if (l->objects[id])
                         drop_pages(id);
-                bpf_object__close(l->objects[id]);
                 free(l->logs[id]);
         }
         *l = LOADER_NULL;

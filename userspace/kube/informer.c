@@ -21,13 +21,13 @@
 #include "kube/informerstore.h"
 #include "kube/jsonstream.h"
 
-#define OBJECT_LIMIT     ((size_t)16 << 20)
-#define KEY_MAX          1024 /* bytes of "namespace/name"; names have at most 253 letters */
-#define PAGE_TIMEOUT_MS  300000
-#define WATCH_SLACK_S    30     /* a watch that outlives its timeout by this is dead */
-#define SHORT_WATCH_MS   1000   /* a watch that ends so soon without an event looks like a failure */
-#define GOOD_CALL_MS     5000   /* one that has lasted so long was no failure until it ended */
-#define OUTAGE_PART      4      /* the next try comes after this part of the time that the server has been away */
+#define OBJECT_LIMIT    ((size_t)16 << 20)
+#define KEY_MAX         1024 /* bytes of "namespace/name"; names have at most 253 letters */
+#define PAGE_TIMEOUT_MS 300000
+#define WATCH_SLACK_S   30   /* a watch that outlives its timeout by this is dead */
+#define SHORT_WATCH_MS  1000 /* a watch that ends so soon without an event looks like a failure */
+#define GOOD_CALL_MS    5000 /* one that has lasted so long was no failure until it ended */
+#define OUTAGE_PART     4    /* the next try comes after this part of the time that the server has been away */
 
 enum phase {
         PHASE_WATCHLIST,
@@ -62,7 +62,7 @@ struct informer {
         uint32_t round;
         bool in_round; /* the state is being told anew */
         bool synced, no_watchlist, expired, no_paging;
-        uint64_t failing_since_ms; /* 0: the last thing that came was good */
+        uint64_t failing_since_ms;       /* 0: the last thing that came was good */
         uint64_t began_ms, began_events; /* of the present call */
         struct informer_stats stats;
 };
