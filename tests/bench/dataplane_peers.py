@@ -132,9 +132,9 @@ class Proxy:
         self.services[count // 2 + 1] = proxy_rules.Service("default/iperf:http", IPERF_VIP, [(self.ends[1].ip, IPERF_PORT)])
         self.vips = {place: service.ip for place, service in self.measured.items()}
 
-    def load(self):
+    def load(self, setup=PROXY_SETUP):
         """Loads the rules; only into the namespace of the host."""
-        self.host.run(["sh", "-ec", PROXY_SETUP])
+        self.host.run(["sh", "-ec", setup])
         if self.kind == "iptables":
             self.host.run(["iptables-legacy-restore", "--noflush"], stdin=proxy_rules.iptables(self.services, self.cidr),
                           timeout_s=120, env=self.environment())
