@@ -14,22 +14,24 @@ static __always_inline bool from_pod_is_link_local(const struct packet *p)
         return p->icmp == 133 || p->icmp == 135 || p->icmp == 136 || p->icmp == 131 || p->icmp == 132 || p->icmp == 143;
 }
 
-/* Who sends here must be the pod, by both its addresses. */
-static __always_inline enum reason from_pod_check(struct __sk_buff *skb, const struct packet *p, const struct pod *pod)
+/* Who sends here must be the pod, by both its addresses: every frame by this one. */
+static __always_inline bool from_pod_is_its_mac(struct __sk_buff *skb, const struct pod *pod)
 {
-        const struct addr *own = p->flags & PACKET_V4 ? &pod->v4 : &pod->v6;
         const struct ethhdr *eth = ctx_data(skb);
 
-        if ((void *)(eth + 1) > ctx_end(skb))
-                return REASON_MALFORMED;
-        if (*(const __u32 *)eth->h_source != *(const __u32 *)pod->mac ||
-            *(const __u16 *)(eth->h_source + 4) != *(const __u16 *)(pod->mac + 4))
-                return REASON_SPOOFED;
+        return (void *)(eth + 1) <= ctx_end(skb) && *(const __u32 *)eth->h_source == *(const __u32 *)pod->mac &&
+               *(const __u16 *)(eth->h_source + 4) == *(const __u16 *)(pod->mac + 4);
+}
+
+static __always_inline enum reason from_pod_check(const struct packet *p, const struct pod *pod)
+{
+        const struct addr *own = p->flags & PACKET_V4 ? &pod->v4 : &pod->v6;
+
         if (p->flags & PACKET_TAGGED || (p->flags & PACKET_IP && p->l3 != ETH_HLEN))
                 return REASON_UNSUPPORTED;
-        if (!(p->flags & PACKET_IP) || addr_equal(&p->tuple.src, own))
+        if (!(p->flags & PACKET_IP))
                 return REASON_OK;
-        return REASON_SPOOFED;
+        return addr_equal(&p->tuple.src, own) && !addr_is_zero(own) ? REASON_OK : REASON_SPOOFED;
 }
 
 static __always_inline enum reason from_pod_stages(struct __sk_buff *skb, struct hook_work *w)
@@ -43,7 +45,9 @@ static __always_inline enum reason from_pod_stages(struct __sk_buff *skb, struct
         r = packet_parse(skb, p);
         if (r)
                 return r;
-        r = from_pod_check(skb, p, pod);
+        if (!from_pod_is_its_mac(skb, pod))
+                return REASON_SPOOFED;
+        r = from_pod_check(p, pod);
         if (r == REASON_SPOOFED && from_pod_is_link_local(p))
                 return REASON_OK;
         if (r || !(p->flags & PACKET_IP))

@@ -273,7 +273,9 @@ static __always_inline void flow_add_state(struct flow *f, __u32 epoch, __u32 bi
 /* The bits as the other direction sees them. */
 static __always_inline __u32 flow_mirrored(__u32 bits)
 {
-        return (bits & ~FLOW_FIN) | (bits & FLOW_FIN ? FLOW_FIN_REPLY : 0);
+        __u32 same = bits & ~(FLOW_FIN | FLOW_FIN_REPLY);
+
+        return same | (bits & FLOW_FIN ? FLOW_FIN_REPLY : 0) | (bits & FLOW_FIN_REPLY ? FLOW_FIN : 0);
 }
 
 /* A packet came: both halves are seen, and both learn what it says of the connection's state. Not for each packet. */

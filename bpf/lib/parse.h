@@ -322,6 +322,9 @@ static __always_inline int parse_v6(struct hook_ctx *ctx, __u32 l3, struct packe
         p->tos = (__u8)(bpf_ntohs(*(const __be16 *)ip) >> 4);
         __builtin_memcpy(&p->tuple.src, &ip->saddr, sizeof(struct addr));
         __builtin_memcpy(&p->tuple.dst, &ip->daddr, sizeof(struct addr));
+        /* An IPv4-mapped address is on no wire (RFC 5156, 2.2), and here it would be taken for IPv4's own. */
+        if (addr_is_v4(&p->tuple.src) || addr_is_v4(&p->tuple.dst))
+                return PARSE_BAD;
         p->tuple.proto = ip->nexthdr;
         ret->offset = l3 + sizeof(*ip);
         ret->length = payload;

@@ -180,8 +180,9 @@ static __always_inline __u32 slot_pick(const struct slot_range *range, __u32 has
         return l ? l->backend[BOUND(i, SLOT_LINE - 1)] : 0;
 }
 
-/* Of a backend that drains only the connections stay, not the clients. */
-static __always_inline __u32 affinity_find(const struct affinity_key *key, __u32 max_age, __u32 now)
+/* Of a backend that drains only the connections stay, not the clients. local: a policy lets only this node's serve, and
+ * the client may have got another by an address that has none. */
+static __always_inline __u32 affinity_find(const struct affinity_key *key, __u32 max_age, __u32 now, bool local)
 {
         const struct affinity *a = bpf_map_lookup_elem(&affinity, key);
         const struct backend *b;
@@ -190,6 +191,8 @@ static __always_inline __u32 affinity_find(const struct affinity_key *key, __u32
                 return 0;
         b = backend_get(a->backend);
         if (!b || !b->service || b->generation != a->generation || b->flags & BACKEND_TERMINATING)
+                return 0;
+        if (local && !(b->flags & BACKEND_LOCAL))
                 return 0;
         return a->backend;
 }
@@ -206,7 +209,8 @@ static __always_inline __u32 service_pick(const struct service_query *q, const s
         if (!(svc->flags & SERVICE_AFFINITY))
                 return slot_pick(range, hash ? q->hash : bpf_get_prandom_u32());
         value.seen = clock_now();
-        id = affinity_find(&key, svc->affinity_s, value.seen);
+        id = affinity_find(&key, svc->affinity_s, value.seen,
+                           svc->flags & (q->outside ? SERVICE_DROP_OUT : SERVICE_DROP_IN));
         if (!id)
                 id = slot_pick(range, hash ? addr_hash(&q->client) : bpf_get_prandom_u32());
         b = backend_get(id);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ClusterIP, packet by packet: from pods, and back. */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -116,6 +118,28 @@ static void after_99_s(struct lab *lab, int family)
 static void after_101_s(struct lab *lab, int family)
 {
         lab_age_affinity(lab, 101);
+}
+
+/* Of the two endpoints of the VIP only that one serves clients inside, as the policy says. */
+static void serve_only(struct lab *lab, int family, uint32_t slot, uint32_t flags)
+{
+        struct service_key key = {packet_addr(VIP, family), htons(80), IPPROTO_TCP, 0};
+        struct service value;
+
+        assert_int_equal(bpf_map_lookup_elem(lab->map[MAP_SERVICES], &key, &value), 0);
+        value.in = (struct slot_range){value.out.base + slot, 1};
+        value.flags |= flags;
+        assert_int_equal(bpf_map_update_elem(lab->map[MAP_SERVICES], &key, &value, BPF_ANY), 0);
+}
+
+static void serve_elsewhere(struct lab *lab, int family)
+{
+        serve_only(lab, family, 0, 0);
+}
+
+static void serve_locally(struct lab *lab, int family)
+{
+        serve_only(lab, family, 1, SERVICE_DROP_IN);
 }
 
 static bool moved;
@@ -449,6 +473,17 @@ static const struct story stories[] = {
                         CONNECT(1000, NULL),
                         { HOOK_FROM_POD, .before = remove_b, .in = { TCP(POD_A, 1001, VIP, 80, TH_SYN_), FROM_A },
                           DROPPED(REASON_NO_BACKEND), .any_flows = 1 },
+                },
+        },
+        {
+                "affinity_to_another_node_gives_way_to_the_policy_local",
+                .services = { { .addr = VIP, .port = 80, .affinity_s = 100,
+                                .backends = { ON(POD_R, 8080), ON(POD_B, 8080) } } },
+                .steps = {
+                        { HOOK_FROM_POD, .before = serve_elsewhere, .in = { TCP(POD_A, 1000, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_R, 8080, TH_SYN_), INTO_TUNNEL }, SENT_OUT, .any_flows = 1 },
+                        { HOOK_FROM_POD, .before = serve_locally, .in = { TCP(POD_A, 1001, VIP, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1001, POD_B, 8080, TH_SYN_), INTO_B }, SENT_ON, .any_flows = 1 },
                 },
         },
         {

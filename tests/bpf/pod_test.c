@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What pods send and get that is no service's: delivery, spoofing, masquerade. */
+#include <bpf/bpf.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
 #include "bpf/story.h"
 
 #define OUTSIDE(proto_, sport_, dport_)                                                                                \
@@ -13,6 +19,17 @@ static const struct flow_row masqueraded_echo[] = {OUTSIDE(IPPROTO_ICMP, 77, 0),
 static void limit(struct lab *lab, int family)
 {
         lab_pod_limit(lab, 8000, 8000);
+}
+
+/* Pod A has an IPv4 address only. */
+static void no_v6(struct lab *lab, int family)
+{
+        uint32_t key = lab->pod_a % POD_SLOTS;
+        struct pod pod;
+
+        assert_int_equal(bpf_map_lookup_elem(lab->map[MAP_PODS], &key, &pod), 0);
+        pod.v6 = (struct addr){0};
+        assert_int_equal(bpf_map_update_elem(lab->map[MAP_PODS], &key, &pod, BPF_ANY), 0);
 }
 
 /* The server is on the list of what is not masqueraded. */
@@ -96,6 +113,23 @@ static const struct story stories[] = {
                         { HOOK_FROM_POD, .in = { UDP(CLIENT, 53, NODE, 80), FROM_A }, DROPPED(REASON_SPOOFED) },
                         { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, POD_B, 80, TH_SYN_), FROM_B },
                                  DROPPED(REASON_SPOOFED) },
+                },
+        },
+        {
+                "neighbour_discovery_has_the_pods_own_link_address",
+                .family = 6,
+                .steps = {
+                        { HOOK_FROM_POD, .in = { ICMP(NOBODY, GROUP, ICMP_KIND_NEIGHBOUR), FROM_A }, LEFT_ALONE },
+                        { HOOK_FROM_POD, .in = { ICMP(NOBODY, GROUP, ICMP_KIND_NEIGHBOUR), FROM_B },
+                          DROPPED(REASON_SPOOFED) },
+                },
+        },
+        {
+                "a_pod_without_ipv6_is_not_the_one_of_the_address_zero",
+                .family = 6,
+                .setup = no_v6,
+                .steps = {
+                        { HOOK_FROM_POD, .in = { UDP(NOBODY, 53, POD_B, 80), FROM_A }, DROPPED(REASON_SPOOFED) },
                 },
         },
         {

@@ -88,6 +88,12 @@ AGE_UDP(udp_after_130_s, 130)
                 HOOK_FROM_POD, .pod_b = 1, .in = {TCP(POD_B, 8080, POD_A, 1000, flags_), FROM_B},                      \
                                .out = {TCP(VIP, 80, POD_A, 1000, flags_), INTO_A}, SENT_ON, .flows = rows_             \
         }
+/* `seen` is renewed then, and state with it. */
+#define B_SENDS_AFTER_5_S(flags_, rows_)                                                                               \
+        {                                                                                                              \
+                HOOK_FROM_POD, .before = after_5_s, .pod_b = 1, .in = {TCP(POD_B, 8080, POD_A, 1000, flags_), FROM_B}, \
+                               .out = {TCP(VIP, 80, POD_A, 1000, flags_), INTO_A}, SENT_ON, .flows = rows_             \
+        }
 #define HANDSHAKE A_SENDS(TH_SYN_, opening), B_SENDS(TH_SYNACK_, answered), A_SENDS(TH_ACK_, established)
 /* After that time: still on its old backend, or on the new one. */
 #define STAYS(flags_, before_, rows_)                                                                                  \
@@ -206,6 +212,12 @@ static const struct story stories[] = {
                 .services = { WEB(ON(POD_B, 8080)) },
                 .steps = { HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS(TH_ACK_, half_closed),
                            STAYS(TH_ACK_, after_70_s, half_closed) },
+        },
+        {
+                "segments_of_the_other_side_close_nothing",
+                .services = { WEB(ON(POD_B, 8080)) },
+                .steps = { HANDSHAKE, A_SENDS(TH_FIN_ | TH_ACK_, half_closed), B_SENDS_AFTER_5_S(TH_ACK_, half_closed),
+                           B_SENDS(TH_ACK_, half_closed), STAYS(TH_ACK_, after_70_s, half_closed) },
         },
         {
                 "a_connection_that_both_sides_closed_goes_soon",
