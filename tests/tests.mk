@@ -17,6 +17,7 @@ TEST_LIB_SRC := $(filter-out %_test.c,$(call c_files,tests/unit))
 BPFTEST_SRC := $(sort $(wildcard tests/bpf/*_test.c))
 BPFTEST_BINS := $(patsubst tests/bpf/%.c,$(O)/bpftest/%,$(BPFTEST_SRC))
 BPFTEST_LIB_SRC := $(filter-out %_test.c,$(sort $(wildcard tests/bpf/*.c)))
+MODEL_SRC := $(sort $(wildcard tests/model/*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
@@ -26,9 +27,9 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 .SECONDARY: $(call obj,$(UNIT_SRC) $(BPFTEST_SRC) $(BPFTEST_LIB_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
-bpftests: $(BPFTEST_BINS) $(BPF_OBJ)
+bpftests: $(BPFTEST_BINS) $(O)/model $(BPF_OBJ)
 benches: $(BENCH_BINS) $(O)/load $(O)/netload $(O)/frames
-fuzzers: $(FUZZ_BINS)
+fuzzers: $(FUZZ_BINS) $(O)/model
 
 test: deps ## deps, build, every check and test; the last line is "N passed, N failed, N skipped"
 	@tests/run --build $(O)
@@ -66,6 +67,11 @@ $(O)/bpftest/%: $(O)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB_data
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LIBS_datapath) -lcmocka
+
+# The model of the datapath and what holds the programs against it (tests/model/README.md).
+$(O)/model: $(call obj,$(MODEL_SRC) $(addprefix tests/bpf/,lab.c packet.c netns.c)) $(LIB_agent) $(LIB_datapath) $(LIB_kube) $(LIB_base) $(O)/stamp.link
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS)
 
 $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 	$(call say,LD,$@)

@@ -107,6 +107,13 @@ def from_exit(name, code):
     return Outcome(passed=1) if code == 0 else Outcome(failed=[f"{name}: {describe_exit(code)}"])
 
 
+def from_model(name, text, code):
+    """One test by itself, or exit code 77 as in from_packets."""
+    if code == 77:
+        return from_packets(text, code)
+    return from_exit(name, code)
+
+
 def excerpt(text, most):
     """What tells people why it failed, in at most so many lines: of TAP each failed test and what is said about it, and the end
     if it has no plan; of anything else the end."""
