@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -336,6 +337,8 @@ static int open_output(struct monitoring *m)
         m->to = stdout;
         if (!path)
                 return 0;
+        if (str_eq(path, "-") && isatty(STDOUT_FILENO))
+                return view_wrong(m->view, "--pcap - writes bytes that a terminal cannot show: give a file or a pipe");
         if (!str_eq(path, "-"))
                 m->to = fopen(path, "we");
         r = m->to ? pcapng_new(m->to, m->snap, &m->pcap) : -errno;

@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "ctl/trace_story.h"
@@ -49,7 +50,7 @@ bool trace_find_port(struct trace *t)
 {
         struct trace_ask ask = {.tuple = t->tuple, .now = flow_now()};
         struct trace_choice c = TRACE_CHOICE_NULL;
-        uint32_t span = PORT_LAST - PORT_FIRST + 1, start = ask.now % span;
+        uint32_t span = PORT_LAST - PORT_FIRST + 1, start = (ask.now + (uint32_t)getpid()) % span;
         bool found = false;
 
         ask.outside = t->src.kind == TRACE_OUTSIDE;

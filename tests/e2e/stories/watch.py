@@ -113,6 +113,13 @@ def limits(lab, cast, made):
     shown = len(slow.events())
     told = re.search(r"(\d+) packets were above --rate 2", slow.errors)
     tap.ok(0 < shown <= 6 and told and int(told[1]) > 50, "what is above the rate is not shown, but counted and said", slow.errors)
+    deaf = Monitor(n1, "--port", str(port), "--rate", "0")
+    deaf.process.send_signal(signal.SIGSTOP)
+    lab.client.peer.many(n1.ips[4], port, 800)
+    deaf.process.send_signal(signal.SIGCONT)
+    shown = len(deaf.events())
+    told = re.search(r"(\d+) packets were lost", deaf.errors)
+    tap.ok(shown > 100 and told and int(told[1]) > 0, "so is what comes while the monitor does not read", (shown, deaf.errors))
 
 
 def blocks(data):

@@ -13,6 +13,7 @@
 #include "ctl/trace_choice.h"
 #include "ctl/trace_packet.h"
 #include "ctl/trace_place.h"
+#include "ctl/trace_story.h"
 #include "datapath/address.h"
 
 #define ID 5
@@ -270,6 +271,71 @@ static void targets_are_parsed(void **state)
         }
 }
 
+/* A pod's packet to 10.96.0.1:80, whose endpoint 10.0.0.1:8080 is a pod here on the device 7: as it should be. */
+static void fill_step(struct trace_step *s)
+{
+        struct trace_spec spec = {.tuple = ask_for("10.96.0.1", 80).tuple};
+        struct monitor_event *e = &s->run.event;
+
+        *s = (struct trace_step){.name = "from_pod", .ran = true, .run.program = PROGRAM_from_pod, .run.verdict = 7};
+        e->reason = REASON_FORWARDED;
+        e->way = MONITOR_WAY_POD;
+        e->next_ifindex = 7;
+        e->tuple = e->to = spec.tuple;
+        e->to.dst = addr("10.0.0.1");
+        e->to.dport = htons(8080);
+        e->rewritten = 1;
+        spec.tuple = e->to;
+        trace_frame_build(&spec, &s->run.out);
+}
+
+static size_t disagreements(struct trace_step *s, const struct trace_choice *c)
+{
+        struct view v = {.maps = maps};
+        struct trace t = {.view = &v};
+        size_t n;
+
+        trace_check_step(&t, s, c);
+        n = t.disagreements_n;
+        trace_deinit(&t);
+        return n;
+}
+
+static void what_does_not_agree_is_said(void **state)
+{
+        struct route_key key = {.prefixlen = 128, .addr = addr("10.0.0.1")};
+        struct route pod = {.type = ROUTE_POD, .ifindex = 7};
+        struct trace_ask ask = ask_for("10.96.0.1", 80);
+        struct trace_choice c, foretold;
+        struct trace_step s;
+
+        serve("10.96.0.1", 0, 4);
+        put(MAP_ROUTES, &key, &pod);
+        c = chosen(&ask);
+        fill_step(&s);
+        assert_int_equal(disagreements(&s, &c), 0);
+        s.run.verdict = 2; /* it dropped what it says to have sent on */
+        assert_int_equal(disagreements(&s, &c), 1);
+        fill_step(&s);
+        s.run.event.next_ifindex = 8; /* another device than the route's */
+        assert_int_equal(disagreements(&s, &c), 1);
+        fill_step(&s);
+        s.run.out.bytes[33] ^= 1; /* another destination than it says */
+        assert_int_equal(disagreements(&s, &c), 1);
+        fill_step(&s);
+        s.run.out.length = 20;
+        assert_int_equal(disagreements(&s, &c), 1);
+        fill_step(&s);
+        foretold = c;
+        foretold.backend = 2; /* another endpoint than the hash gives */
+        assert_int_equal(disagreements(&s, &foretold), 1);
+        foretold.backend = 1;
+        assert_int_equal(disagreements(&s, &foretold), 0);
+        foretold.reason = REASON_SOURCE_RANGE; /* it let through what it should not */
+        assert_int_equal(disagreements(&s, &foretold), 1);
+        trace_choice_deinit(&c);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_maps, free_maps)
@@ -282,6 +348,7 @@ int main(void)
                 TEST(node_ports_are_of_nodes_addresses),
                 TEST(a_frame_is_read_as_it_was_meant),
                 TEST(targets_are_parsed),
+                TEST(what_does_not_agree_is_said),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
