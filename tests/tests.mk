@@ -81,6 +81,7 @@ $(O)/bench/%: $(O)/obj/tests/bench/%.o $(ALL_LIBS) $(O)/stamp.link
 NETLOAD_SRC := $(sort $(wildcard tests/load/net*.c))
 
 $(O)/bench/sock_bench: $(call obj,tests/bpf/sock_lab.c)
+$(O)/bench/fairctl: $(call obj,$(addprefix tests/bpf/,host.c kernel.c))
 $(O)/bench/dataplane_programs: $(call obj,$(addprefix tests/bpf/,lab.c packet.c netns.c))
 $(O)/bench/dataplane_programs: | $(O)/bench/restore.bpf.o
 

@@ -39,12 +39,12 @@ static void add_endpoint(struct table *t, const struct addr *a, __be16 port)
         char text[64];
 
         if (t->format == TABLE_JSON) {
-                table_cell(t, "%s", ""); /* of the column for people */
-                table_cell(t, "%s", address_text(a, text));
+                table_text(t, ""); /* of the column for people */
+                table_text(t, address_text(a, text));
                 table_number(t, ntohs(port));
                 return;
         }
-        table_cell(t, "%s", address_port_text(a, port, text));
+        table_text(t, address_port_text(a, port, text));
         table_none(t);
         table_none(t);
 }
@@ -52,7 +52,7 @@ static void add_endpoint(struct table *t, const struct addr *a, __be16 port)
 static void add_service(struct view *v, struct table *t, const struct flow_entry *e)
 {
         if (e->service)
-                table_cell(t, "%s", view_service_name(v, e->service));
+                table_text(t, view_service_name(v, e->service));
         else if (e->flags & FLOW_MASQUERADE && t->format != TABLE_JSON)
                 table_cell(t, "(masqueraded)");
         else
@@ -74,7 +74,7 @@ void flow_row(struct view *v, struct table *t, const struct flow_entry *e, const
         bool snat = !address_equal(&e->key.src, &e->new_src) || e->key.sport != e->new_sport;
         char proto[8], text[16];
 
-        table_cell(t, "%s", view_proto(e->key.proto, proto));
+        table_text(t, view_proto(e->key.proto, proto));
         table_number(t, address_is_v4(&e->key.src) ? 4 : 6);
         add_endpoint(t, &e->key.src, e->key.sport);
         add_endpoint(t, &e->key.dst, e->key.dport);
@@ -85,8 +85,8 @@ void flow_row(struct view *v, struct table *t, const struct flow_entry *e, const
         add_endpoint(t, &e->new_dst, e->new_dport);
         add_service(v, t, e);
         table_cell_in(t, tone_of(e), "%s", flow_state_name(e));
-        table_cell(t, "%s", view_age(age, text));
-        table_cell(t, "%s", view_age(idle, text));
+        table_text(t, view_age(age, text));
+        table_text(t, view_age(idle, text));
         table_number(t, age);
         table_number(t, idle);
         table_number(t, flow_timeout(&clock->timeouts, e->key.proto, e->state));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "ctl/table.h"
 
 void table_init(struct table *t, const struct column *columns, size_t width, enum table_format format, bool color)
@@ -68,6 +69,16 @@ void table_cell_in(struct table *t, enum tone tone, const char *fmt, ...)
         va_start(ap, fmt);
         cell_printf(t, tone, fmt, ap);
         va_end(ap);
+}
+
+void table_text(struct table *t, const char *text)
+{
+        struct cell *c;
+
+        if (!next_cell(t, TONE_PLAIN, &c))
+                return;
+        c->length = (uint32_t)strlen(text);
+        strbuf_add(&t->text, text, c->length);
 }
 
 void table_none(struct table *t)
@@ -159,67 +170,68 @@ const char *tone_end(enum tone tone, bool color)
         return color && tone != TONE_PLAIN ? "\033[0m" : "";
 }
 
-static size_t last_shown(const struct table *t)
+/* Spaces, the text in its colour, spaces; or the line's end. */
+static void add_padded(const struct table *t, size_t column, struct str_span text, enum tone tone, struct strbuf *b)
 {
-        size_t last = 0;
+        size_t width = t->widths[column], padding = width > text.n ? width - text.n : 0;
+        bool number = t->columns[column].kind == COLUMN_NUMBER, last = column == t->last;
+        size_t before = number ? padding : 0, after = last ? 0 : 2 + padding - before;
 
-        for (size_t c = 0; c < t->width; c++)
-                if (is_shown(t, c))
-                        last = c;
-        return last;
+        memset(strbuf_reserve(b, before), ' ', before);
+        b->len += before;
+        if (tone != TONE_PLAIN)
+                strbuf_add_str(b, tone_begin(tone, t->color));
+        strbuf_add(b, text.s, text.n);
+        if (tone != TONE_PLAIN)
+                strbuf_add_str(b, tone_end(tone, t->color));
+        memset(strbuf_reserve(b, after + 1), ' ', after);
+        b->len += after;
+        if (last)
+                strbuf_add_char(b, '\n');
 }
 
-static void print_padded(const struct table *t, size_t column, size_t width, const char *text, size_t length,
-                         enum tone tone, FILE *to)
+static void add_titles(const struct table *t, struct strbuf *b)
 {
-        size_t padding = width > length ? width - length : 0;
-        bool number = t->columns[column].kind == COLUMN_NUMBER, last = column == last_shown(t);
+        for (size_t c = 0; c < t->width; c++) {
+                const char *title = t->columns[c].title;
 
-        if (number)
-                fprintf(to, "%*s", (int)padding, "");
-        fputs(tone_begin(tone, t->color), to);
-        fwrite(text, 1, length, to);
-        fputs(tone_end(tone, t->color), to);
-        if (!last)
-                fprintf(to, "%*s", (int)(number ? 2 : padding + 2), "");
-        else
-                fputc('\n', to);
-}
-
-static void print_titles(const struct table *t, FILE *to)
-{
-        for (size_t c = 0; c < t->width; c++)
                 if (is_shown(t, c))
-                        print_padded(t, c, t->widths[c], t->columns[c].title, strlen(t->columns[c].title), TONE_TITLE,
-                                     to);
+                        add_padded(t, c, (struct str_span){title, strlen(title)}, TONE_TITLE, b);
+        }
 }
 
 static void measure(struct table *t)
 {
         if (!t->widths) {
                 t->widths = mem_array(size_t, t->width);
-                for (size_t c = 0; c < t->width; c++)
+                for (size_t c = 0; c < t->width; c++) {
                         t->widths[c] = is_shown(t, c) ? strlen(t->columns[c].title) : 0;
+                        t->last = is_shown(t, c) ? c : t->last;
+                }
         }
-        for (size_t i = 0; i < t->count; i++)
-                t->widths[i % t->width] = MAX(t->widths[i % t->width], (size_t)t->cells[i].length);
+        for (size_t row = 0; row < table_rows(t); row++)
+                for (size_t c = 0; c < t->width; c++)
+                        t->widths[c] = MAX(t->widths[c], (size_t)t->cells[row * t->width + c].length);
 }
 
 static void print_text(struct table *t, FILE *to)
 {
+        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
         bool first = !t->widths;
 
         measure(t);
         if (first)
-                print_titles(t, to);
+                add_titles(t, &b);
         for (size_t row = 0; row < table_rows(t); row++)
                 for (size_t c = 0; c < t->width; c++) {
                         const struct cell *cell = cell_at(t, row, c);
 
                         if (is_shown(t, c))
-                                print_padded(t, c, t->widths[c], t->text.data + cell->at, cell->length,
-                                             (enum tone)cell->tone, to);
+                                add_padded(t, c, (struct str_span){t->text.data + cell->at, cell->length},
+                                           (enum tone)cell->tone, &b);
                 }
+        if (b.len)
+                fwrite(b.data, 1, b.len, to);
 }
 
 /* ---- for programs */

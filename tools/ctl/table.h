@@ -59,13 +59,16 @@ struct table {
         size_t count, cap; /* cells */
         size_t *order;     /* rows, once they were sorted */
         size_t *widths;    /* of the columns, once something was printed */
+        size_t last;       /* column that is shown; known with them */
         size_t printed;    /* rows that table_flush has printed and forgotten */
 };
 
 void table_init(struct table *t, const struct column *columns, size_t width, enum table_format format, bool color);
 void table_deinit(struct table *t);
 void table_cell(struct table *t, const char *fmt, ...) _printf_(2, 3);
-/* The same text in a colour. */
+/* The same for a text as it is: quicker. */
+void table_text(struct table *t, const char *text);
+/* The same in a colour. */
 void table_cell_in(struct table *t, enum tone tone, const char *fmt, ...) _printf_(3, 4);
 /* A cell of nothing: "-", in JSON null. */
 void table_none(struct table *t);
