@@ -138,6 +138,10 @@ static void add_story(struct strbuf *b, const struct monitor_event *e, const cha
 {
         char flags[32];
 
+        if (!e->tuple.proto && view_is_any(&e->tuple.src) && view_is_any(&e->tuple.dst)) {
+                strbuf_add_str(b, "not IP");
+                return;
+        }
         event_tuple(b, &e->tuple);
         if (e->rewritten) {
                 strbuf_add_str(b, " => ");
@@ -169,9 +173,9 @@ void event_line(struct strbuf *b, const struct monitor_event *e, int64_t wall_ns
         else
                 event_device(e->ifindex, device);
         /* 2006-01-02T15:04:05.000000Z: the time of the day is enough */
-        strbuf_printf(b, "%.15s %-10s %-16s %s%-9s%s %-6s ", when + 11, event_hook(e->hook), device,
-                      e->reason > REASON_FORWARDED ? "DROP " : "", verdict_and_reason(e), "",
-                      view_proto(e->tuple.proto, proto));
+        strbuf_printf(b, "%.15s %-10s %-16s %s%-9s %-6s ", when + 11, event_hook(e->hook), device,
+                      e->reason > REASON_FORWARDED ? "DROP " : "", verdict_and_reason(e),
+                      e->tuple.proto ? view_proto(e->tuple.proto, proto) : "-");
         add_story(b, e, service);
         if (e->length)
                 strbuf_printf(b, "  %u bytes", e->length);

@@ -29,10 +29,9 @@ class Monitor:
     """A running `fairctl monitor` of a node; `events` ends it and gives what it has told."""
 
     def __init__(self, node, *flags):
-        self.node = node
+        self.node, before = node, owners(node)
         self.process = node.start(node.fairctl_argv("monitor", "-o", "json", *flags), text=True, stdout=-1, stderr=-1)
-        until(lambda: self.process.poll() is not None or watchers(node), 3)
-        time.sleep(0.1)
+        until(lambda: self.process.poll() is not None or owners(node) - before, 5)
 
     def events(self):
         time.sleep(0.3)
@@ -42,10 +41,19 @@ class Monitor:
         return [json.loads(line) for line in out.splitlines()]
 
 
+def monitors(node):
+    rows = json.loads(node.run(["bpftool", "-j", "map", "dump", "pinned", "/sys/fs/bpf/fairlead/v1/maps/monitors"]))
+    return rows[0]["formatted"]["value"]
+
+
 def switch(node):
     """The word that the programs look at: 0 when nobody watches."""
-    rows = json.loads(node.run(["bpftool", "-j", "map", "dump", "pinned", "/sys/fs/bpf/fairlead/v1/maps/monitors"]))
-    return rows[0]["formatted"]["value"]["until"]
+    return monitors(node)["until"]
+
+
+def owners(node):
+    """The numbers of those who have or had a place that was taken until some time."""
+    return {place["owner"] for place in monitors(node)["of"] if place["until"]}
 
 
 def watchers(node):
