@@ -37,11 +37,11 @@ class Axis:
     high: float = None
 
 
-def number(value):
+def number(value, digits=3):
     """As a person writes it: 10,000; 2.5; 0.03."""
     if value == int(value):
         return f"{int(value):,}"
-    return f"{value:.2g}" if abs(value) < 10 else f"{value:,.0f}"
+    return f"{value:.{digits}g}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def nice_step(span, wanted=6):
@@ -148,7 +148,8 @@ def lines(title, notes, x_axis, y_axis, series):
     items = []
     for i, one in enumerate(series):
         colour, kind = look_of(one, i)
-        places = [(xs.at(p[0]), ys.at(p[1])) for p in one.points]
+        aside = 3 * (i - (len(series) - 1) / 2)  # so that one sees each spread
+        places = [(xs.at(p[0]) + aside, ys.at(p[1])) for p in one.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         dash = "stroke-dasharray='6 4'" if one.dashed else ""
         out.append(f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2.2' {dash}/>")
@@ -180,6 +181,6 @@ def bars(title, notes, x_axis, y_axis, groups, series):
             if one.dashed:
                 out.append(f"<rect {box} fill='url(#hatch)'/>")
             at = x + bar / 2
-            out.append(text(at, y - 4, number(value), 11, "middle") if bar > 30 else
-                       text(at + 4, y - 5, number(value), 11, "start", f"transform='rotate(-90 {at + 4:.1f} {y - 5:.1f})'"))
+            out.append(text(at, y - 4, number(value, 2), 11, "middle") if bar > 30 else
+                       text(at + 4, y - 5, number(value, 2), 11, "start", f"transform='rotate(-90 {at + 4:.1f} {y - 5:.1f})'"))
     return "\n".join([*out, *legend([(s.name, look_of(s, i)[0], None, s.dashed) for i, s in enumerate(series)]), "</svg>"]) + "\n"

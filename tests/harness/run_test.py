@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -117,6 +118,27 @@ def bench():
         tap.is_(tree.run("bench/run")[0], 1, "bench: a benchmark that fails fails the run")
 
 
+def charts():
+    figures = [{"name": f"connect_{who}{size}{end}", "median": 100.0 * k, "min": 90.0 * k, "max": 110.0 * k}
+               for k, who in enumerate(("socket_", "packet_", "nftables_", "iptables_"), 1) for size in (10, 1000, 10000)
+               for end in ("_per_s", "_to_limit")]
+    figures += [{"name": "connect_limit_per_s", "median": 500.0, "min": 400.0, "max": 600.0}]
+    report = {"benchmark": "dataplane_services", "commit": "a<b", "time": "2026-01-02T03:04:05Z", "kernel": "6.1.0-9", "cpus": 2,
+              "quick": True, "figures": figures}
+    with Tree("", {}, "bench") as tree:
+        tree.write("build/bench/dataplane_services.json", json.dumps(report))
+        code, output = tree.run("bench/plots", f"{tree.top}/build/bench")
+        tap.ok(code == 0 and "no programs.svg" in output, "charts: those without figures are left out, and named", output)
+        chart = xml.etree.ElementTree.parse(f"{tree.top}/build/bench/plots/connect-rate.svg").getroot()
+        lines = chart.findall("{http://www.w3.org/2000/svg}polyline")
+        words = " ".join(t.text for t in chart.findall("{http://www.w3.org/2000/svg}text"))
+        tap.is_(len(lines), 5, "charts: a line for each series")
+        tap.ok("connections a second" in words and "a<b; a quick run" in words, "charts: units, and what kind of run it was", words)
+        places = [tuple(map(float, p.split(","))) for line in lines for p in line.get("points").split()]
+        width, height = (float(chart.get(key)) for key in ("width", "height"))
+        tap.ok(all(0 < x < width and 0 < y < height for x, y in places), "charts: all points are inside", places)
+
+
 def read_rows(tree, name):
     with open(f"{tree.top}/build/bench/{name}.json", encoding="utf-8") as file:
         return {row["name"]: row for row in json.load(file)["figures"]}
@@ -130,6 +152,7 @@ def main():
             tap.ok(good, name, f"exit code {code}, want {want}, {last!r} and {says!r}\n{output}")
     interrupt_ends_children()
     bench()
+    charts()
     tap.done()
 
 
