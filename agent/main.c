@@ -464,12 +464,13 @@ static int run(struct agent *a, struct err *reterr)
 
 static int cleanup(const struct agent_config *c, struct err *reterr)
 {
+        _cleanup_free_ char *path = mem_printf("%s/status.json", c->run_dir);
         int r = network_cleanup(c, reterr);
-        char *path = mem_printf("%s/status.json", c->run_dir);
 
+        if (r) /* an agent runs, whose file it is */
+                return r;
         unlink(path);
-        free(path);
-        return r ? r : datapath_cleanup(c->pin_root, reterr);
+        return datapath_cleanup(c->pin_root, reterr);
 }
 
 int main(int argc, char **argv)
