@@ -5,7 +5,7 @@
 # A packet test is tests/bpf/<name>_test.c: a cmocka program that runs the dataplane's programs by BPF_PROG_TEST_RUN or by
 # sockets of its own in a cgroup (root), linked with the other files of tests/bpf.
 # A fuzz target is tests/fuzz/<name>_fuzz.c (libFuzzer, clang), its corpus tests/fuzz/corpus/<name>/.
-# A benchmark is tests/bench/<name>.c; it prints one JSON object a line (see tests/bench/run). Benchmarks of the API
+# A benchmark is tests/bench/<name>.c or .py; it prints one JSON object a line (tests/bench/README.md). Benchmarks of the API
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
 # tests/load/net*.c ($(O)/netload --help); what sends frames like a NIC, tests/bench/frames/.
 
