@@ -56,7 +56,7 @@ static void check_state(const struct service_state *s)
 static void check_steps(struct service_state *s, struct arena *arena)
 {
         struct op_list first = {.arena = arena}, second = {.arena = arena};
-        struct service_state *again = service_state_pack(s);
+        struct service_state *packed = service_state_pack(s), again = *service_state_unpack(packed, arena);
 
         diff_service(NULL, s, false, &first);
         require(!s->nports || first.n);
@@ -69,9 +69,9 @@ static void check_steps(struct service_state *s, struct arena *arena)
                                 if (backend_in_pool(&s->ports[i].backends[k], pool))
                                         s->ports[i].range[pool].size = 16;
         }
-        diff_service(s, again, false, &second);
+        diff_service(s, &again, false, &second);
         require(second.n == 0);
-        free(again);
+        free(packed);
 }
 
 static void desire(const struct svc_view *svc, const struct slice_view *slice)
