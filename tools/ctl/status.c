@@ -43,14 +43,20 @@ static void __attribute__((format(printf, 2, 3))) problem(struct overview *o, co
 
 /* ---- gathering */
 
+/* At sockets a refusal is counted beside its reason, in packets only by its reason: so by the reason. */
+static bool is_refusal(uint32_t reason)
+{
+        return reason == REASON_NO_ENDPOINTS || reason == REASON_UNKNOWN_PORT;
+}
+
 static void sum_drops(struct overview *o)
 {
-        for (uint32_t i = (REASON_FORWARDED + 1) * HOOK_COUNT; i < REASON_COUNT * HOOK_COUNT; i++) {
+        for (uint32_t i = (REASON_REFUSED + 1) * HOOK_COUNT; i < REASON_COUNT * HOOK_COUNT; i++) {
                 uint64_t sum[2];
 
                 if (view_sum(o->view, MAP_COUNTERS, i, sum, 2))
                         continue;
-                if (i / HOOK_COUNT == REASON_REFUSED)
+                if (is_refusal(i / HOOK_COUNT))
                         o->refused += sum[0];
                 else
                         o->drops += sum[0];

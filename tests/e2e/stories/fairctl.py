@@ -145,6 +145,12 @@ def status(lab, cast, made):
         ("XDP", hooks.get(("eth0", "edge")), "native"), ("the tunnel", hooks.get(("fairlead_vxlan", "to_overlay")), "tcx"),
         ("sockets", hooks.get((None, "connect4")), "cgroup"), ("nothing is missed", now["problems"], []),
         ("how it works", [now["datapath"][k] for k in ("routing", "socketPath", "masquerade")], ["vxlan", True, True])])
+    before = [now[what] for what in ("dropped", "refused")]
+    for family in FAMILIES:
+        cast.a.peer.tcp(made["hollow"].ips[family], 80)
+        cast.a.peer.tcp(made["tab"].ips[family], 9)
+    after = ask(n1, "status")
+    tap.is_([after[what] for what in ("dropped", "refused")], [before[0], before[1] + 4], "what is refused is not counted as dropped")
     fill = {row["map"]: row["used"] for row in now["maps"]}
     counts = {"services": int(n1.metrics()['fairlead_map_entries{map="services"}']),
               "backends": len(ask(n1, "backend", "list")), "pods": len(ask(n1, "pod", "list"))}
