@@ -3,6 +3,9 @@
  * through as it was. */
 #include "bpf/story.h"
 
+#include <bpf/btf.h>
+#include <string.h>
+
 #define PORT       8472
 #define ADDR_NODE  0xc0000201 /* 192.0.2.1 */
 #define ADDR_NODE2 0xc0000202
@@ -185,10 +188,46 @@ static const struct story stories[] = {
 };
 /* clang-format on */
 
+#define N_STORIES (sizeof(stories) / sizeof(*stories))
+
+/* Linux before 6.4 cannot take an IPv4 header off an IPv6 packet: there the device does it. */
+static bool kernel_takes_v6(void)
+{
+        struct btf *btf = btf__load_vmlinux_btf();
+        bool found = false;
+
+        for (uint32_t id = 1; btf && !found && id < btf__type_cnt(btf); id++) {
+                const struct btf_type *t = btf__type_by_id(btf, id);
+
+                for (int i = 0; btf_is_enum(t) && i < btf_vlen(t); i++)
+                        found |= !strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off),
+                                         "BPF_F_ADJ_ROOM_DECAP_L3_IPV6");
+                for (int i = 0; btf_is_enum64(t) && i < btf_vlen(t); i++)
+                        found |= !strcmp(btf__name_by_offset(btf, btf_enum64(t)[i].name_off),
+                                         "BPF_F_ADJ_ROOM_DECAP_L3_IPV6");
+        }
+        btf__free(btf);
+        return found;
+}
+
+static bool takes_a_packet(const struct story *story)
+{
+        for (int i = 0; i < STORY_STEPS; i++)
+                if (story->steps[i].counted)
+                        return true;
+        return false;
+}
+
 int main(void)
 {
+        static struct story told[N_STORIES];
         struct knobs knobs = lab_knobs();
+        bool v6 = kernel_takes_v6();
 
+        memcpy(told, stories, sizeof(stories));
+        for (size_t i = 0; i < N_STORIES; i++)
+                if (!v6 && takes_a_packet(&told[i]))
+                        told[i].family = 4;
         knobs.vxlan_port = PORT;
-        return stories_run("tunnel", stories, sizeof(stories) / sizeof(*stories), &knobs);
+        return stories_run("tunnel", told, N_STORIES, &knobs);
 }
