@@ -23,7 +23,7 @@ BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: unit bpftests benches fuzzers test check-root check-kernels verifier-baseline bench fuzz demo
+.PHONY: mutants mutants-quick unit bpftests benches fuzzers test check-root check-kernels verifier-baseline bench fuzz demo
 .SECONDARY: $(call obj,$(UNIT_SRC) $(BPFTEST_SRC) $(BPFTEST_LIB_SRC) $(BENCH_SRC) $(FUZZ_SRC))
 
 unit: $(UNIT_BINS) ## build the unit tests
@@ -47,6 +47,12 @@ verifier-baseline: all bpftests ## write down what the programs cost the verifie
 
 bench: all benches ## measure; a table, build/bench/*.json and plots; BENCH="--quick dataplane" for some, and quickly
 	@tests/bench/run --build $(O) $(BENCH)
+
+mutants: $(O)/model $(BPF_OBJ) ## break the programs on purpose, and see that the model of the datapath notices
+	@tests/model/mutants --build $(O) --compile '$(BPF_CC) $(BPF_CFLAGS)' $(MUTANT)
+
+mutants-quick: $(O)/model $(BPF_OBJ)
+	@tests/model/mutants --build $(O) --compile '$(BPF_CC) $(BPF_CFLAGS)' --quick
 
 TIME ?= 60
 fuzz: fuzzers ## run the fuzz targets, TIME seconds each; FUZZ=name runs one

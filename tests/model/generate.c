@@ -114,11 +114,11 @@ static void generate_service(struct dice *r, unsigned slot, struct svc *ret)
         *ret = (struct svc){.present = true,
                             .external = (uint8_t)(percent(r, 35) ? slot == 0 && percent(r, 50) ? 2 : 1 : 0),
                             .balancer = percent(r, 40),
-                            .internal_local = percent(r, 15),
+                            .internal_local = percent(r, 22),
                             .external_local = percent(r, 30),
                             .balancing = (uint8_t)ONE_OF(r, BALANCING_DEFAULT, BALANCING_DEFAULT, BALANCING_RANDOM,
                                                          BALANCING_MAGLEV),
-                            .affinity_s = percent(r, 30) ? (uint16_t)ONE_OF(r, 10, 60, 10800) : 0,
+                            .affinity_s = percent(r, 45) ? (uint16_t)ONE_OF(r, 10, 60, 10800) : 0,
                             .weight = {1, (uint8_t)ONE_OF(r, 1, 5)}};
         ret->v4 = percent(r, 90);
         ret->v6 = !ret->v4 || percent(r, 90);
@@ -130,7 +130,7 @@ static void generate_service(struct dice *r, unsigned slot, struct svc *ret)
 static void generate_pod(struct dice *r, struct pod_spec *ret)
 {
         *ret = (struct pod_spec){.present = percent(r, 92), .v4 = percent(r, 95)};
-        ret->v6 = !ret->v4 || percent(r, 95);
+        ret->v6 = !ret->v4 || percent(r, 88);
         ret->egress_bits = percent(r, 10) ? 8 * ONE_OF(r, 100, 400, 3000) : 0;
         ret->ingress_bits = percent(r, 10) ? 8 * ONE_OF(r, 100, 400, 3000) : 0;
 }
@@ -248,7 +248,7 @@ static unsigned any_place(struct dice *r)
 
 static void to_service(struct dice *r, const struct world *w, struct step *s)
 {
-        unsigned slot = dice_below(r, WORLD_SERVICES);
+        unsigned slot = dice_below(r, percent(r, 60) ? 3 : WORLD_SERVICES); /* some are asked by more than one way */
         const struct svc *svc = &w->services[slot];
         const struct port *port = &svc->ports[svc->nports ? dice_below(r, svc->nports) : 0];
 
@@ -297,7 +297,8 @@ static void to_somebody(struct dice *r, struct step *s)
 {
         s->dst = (uint8_t)ONE_OF(r, PLACE_POD_A, PLACE_POD_B, PLACE_POD_C, PLACE_REMOTE_2, PLACE_REMOTE_3,
                                  PLACE_REMOTE_4, PLACE_SERVER, PLACE_SERVER, PLACE_CLIENT, PLACE_FAR, PLACE_NARROW,
-                                 PLACE_NOWHERE, PLACE_DIRECT, PLACE_NODE, PLACE_NODE_2, PLACE_GHOST, PLACE_ROUTER);
+                                 PLACE_NOWHERE, PLACE_DIRECT, PLACE_NODE, PLACE_NODE_2, PLACE_GHOST, PLACE_ROUTER,
+                                 PLACE_GROUP);
         s->dport = (uint16_t)ONE_OF(r, 8080, 80, 8081, 443);
         s->proto = (uint8_t)ONE_OF(r, IPPROTO_TCP, IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDP, IPPROTO_SCTP,
                                    s->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, s->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
@@ -318,7 +319,7 @@ static void link_business(struct dice *r, struct step *s)
         s->proto = IPPROTO_ICMPV6;
         s->src = (uint8_t)ONE_OF(r, PLACE_LINK_LOCAL, PLACE_NOBODY, PLACE_CLIENT);
         s->dst = (uint8_t)ONE_OF(r, PLACE_GROUP, PLACE_EVERYBODY, PLACE_LINK_LOCAL);
-        s->icmp_type = (uint8_t)ONE_OF(r, 131, 132, 133, 134, 135, 136, 143);
+        s->icmp_type = (uint8_t)ONE_OF(r, 131, 132, 133, 134, 135, 136, 143, 128, 1);
         s->hook = HOOK_FROM_POD;
         s->nic = (uint8_t)dice_below(r, WORLD_PODS);
 }
@@ -336,6 +337,8 @@ static void choose_hook(struct dice *r, const struct world *w, struct step *s)
 
         hook_of(w, &src, &dst, &s->hook, &nic);
         s->nic = (uint8_t)nic;
+        if (s->dst == PLACE_GROUP && s->hook == HOOK_TO_UPLINK && percent(r, 50))
+                s->hook = HOOK_TO_OVERLAY;
         if (percent(r, 4)) {
                 s->hook = any_hook(r);
                 s->nic = (uint8_t)dice_below(r, 2);
@@ -359,7 +362,7 @@ static void fresh(struct dice *r, const struct world *w, struct step *s)
                 to_host_port(r, w, s);
         } else if (what < 95) {
                 to_somebody(r, s);
-        } else if (what < 98) {
+        } else if (what < 97) {
                 to_somebody(r, s);
                 s->src = (uint8_t)any_place(r);
                 s->dst = (uint8_t)any_place(r);

@@ -114,6 +114,30 @@ static bool is_taken(struct walk *w, const struct tuple *to, uint16_t port)
         return conn_find(w->m, &answer, &way);
 }
 
+/* It had to make room in this very moment. */
+static bool has_gone(const struct walk *w, const struct conn *c)
+{
+        for (size_t i = 0; i < w->o->nchanges; i++) {
+                const struct seen_change *change = &w->o->changes[i];
+
+                if (change->was.live && same_tuple(&change->was.key, &c->half[THERE].key) &&
+                    !(change->is.live && same_tuple(&change->is.key, &c->half[THERE].key)))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_still_taken(struct walk *w, const struct tuple *to, uint16_t port)
+{
+        struct tuple answer = tuple_back(to);
+        struct conn *c;
+        int way;
+
+        answer.dport = htons(port);
+        c = conn_find(w->m, &answer, &way);
+        return c && !has_gone(w, c);
+}
+
 static bool in_range(const struct model *m, uint16_t port)
 {
         return port >= m->world->knobs.snat_port_min && port <= m->world->knobs.snat_port_max;
@@ -141,7 +165,7 @@ static void check_port(struct walk *w, const struct fresh *f, uint16_t port)
         uint16_t wish = ntohs(f->to.sport);
         bool may_keep = f->rule != SOURCE_OF_RANGE || in_range(w->m, wish);
 
-        if (is_taken(w, &f->to, port))
+        if (is_still_taken(w, &f->to, port))
                 wrong(w, "source port %u is another connection's already", port);
         else if (may_keep && port != wish && !is_taken(w, &f->to, wish))
                 wrong(w, "source port %u was free and should have been kept, not changed to %u", wish, port);
