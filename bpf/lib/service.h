@@ -23,6 +23,7 @@ struct service_query {
         bool trial;    /* another hook asks again when this one is refused: do not count it */
         __u8 pad[2];
         __u32 hash; /* of the flow, for permutation tables; clients that have no flow yet give a random number */
+        __u32 lot;  /* a random number, for the others */
 };
 
 struct service_choice {
@@ -207,12 +208,12 @@ static __always_inline __u32 service_pick(const struct service_query *q, const s
         __u32 id;
 
         if (!(svc->flags & SERVICE_AFFINITY))
-                return slot_pick(range, hash ? q->hash : bpf_get_prandom_u32());
+                return slot_pick(range, hash ? q->hash : q->lot);
         value.seen = clock_now();
         id = affinity_find(&key, svc->affinity_s, value.seen,
                            svc->flags & (q->outside ? SERVICE_DROP_OUT : SERVICE_DROP_IN));
         if (!id)
-                id = slot_pick(range, hash ? addr_hash(&q->client) : bpf_get_prandom_u32());
+                id = slot_pick(range, hash ? addr_hash(&q->client) : q->lot);
         b = backend_get(id);
         if (b) {
                 value.backend = id;

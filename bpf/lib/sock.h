@@ -128,7 +128,7 @@ static __always_inline void sock_query(struct bpf_sock_addr *ctx, const struct s
         ret->port = d->port;
         ret->proto = d->proto;
         ret->own_node = sock_is_node_loopback(&d->addr, netns);
-        ret->hash = bpf_get_prandom_u32();
+        ret->hash = ret->lot = bpf_get_prandom_u32();
 }
 
 /* REASON_OK: not a service's address. An address of the service CIDR that no service has is refused like a port that it
