@@ -114,17 +114,22 @@ static bool is_taken(struct walk *w, const struct tuple *to, uint16_t port)
         return conn_find(w->m, &answer, &way);
 }
 
-/* It had to make room in this very moment. */
-static bool has_gone(const struct walk *w, const struct conn *c)
+static bool half_has_gone(const struct walk *w, const struct tuple *key)
 {
         for (size_t i = 0; i < w->o->nchanges; i++) {
                 const struct seen_change *change = &w->o->changes[i];
 
-                if (change->was.live && same_tuple(&change->was.key, &c->half[THERE].key) &&
-                    !(change->is.live && same_tuple(&change->is.key, &c->half[THERE].key)))
+                if (change->was.live && same_tuple(&change->was.key, key) &&
+                    !(change->is.live && same_tuple(&change->is.key, key)))
                         return true;
         }
         return false;
+}
+
+/* It had to make room in this very moment; one half's key may be the new one's. */
+static bool has_gone(const struct walk *w, const struct conn *c)
+{
+        return half_has_gone(w, &c->half[THERE].key) || half_has_gone(w, &c->half[BACK].key);
 }
 
 static bool is_still_taken(struct walk *w, const struct tuple *to, uint16_t port)

@@ -66,6 +66,18 @@ static bool stays_on_link(const struct addr *a)
                (is_group(a) || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) || (is_loopback(a) && !is_zero(a)));
 }
 
+/* A link's broadcast address, and of IPv6 that of all its routers (RFC 4291, 2.6.1): this host's, too. */
+static bool is_of_all(const struct kernel_route *r, const struct addr *a)
+{
+        bool v4 = is_v4(a);
+        unsigned from = (v4 ? ADDR_V4_BITS + r->bits4 : r->bits6) / 8;
+
+        for (unsigned i = from; i < 16 && r->kind == KERNEL_LINK; i++)
+                if (a->b[i] != (v4 ? 0xff : 0))
+                        return false;
+        return r->kind == KERNEL_LINK;
+}
+
 enum fib kernel_route_of(struct walk *w, struct fib_result *ret)
 {
         const struct kernel_route *r = kernel_lookup(&w->to.dst);
@@ -73,7 +85,7 @@ enum fib kernel_route_of(struct walk *w, struct fib_result *ret)
 
         if (stays_on_link(&w->to.dst) || stays_on_link(&w->to.src))
                 return FIB_NONE;
-        if (!r || r->kind == KERNEL_UNREACHABLE || r->kind == KERNEL_LOCAL)
+        if (!r || r->kind == KERNEL_UNREACHABLE || r->kind == KERNEL_LOCAL || is_of_all(r, &w->to.dst))
                 return FIB_NONE;
         if (!w->e->gso && length > (r->mtu ? r->mtu : KERNEL_MTU)) {
                 w->mtu = r->mtu ? r->mtu : KERNEL_MTU;
