@@ -285,11 +285,17 @@ ABI_ASSERT_SIZE(struct sock_peer, 36);
 /* ---- sock_replies: LRU_HASH sock_reply_key -> sock_peer. Unconnected UDP, two entries for each socket and service
  * address: by the service's address which backend it has, by the backend's for which address it answers.
  */
+enum sock_reply_kind {
+        SOCK_ANSWERS_AS, /* addr is the backend's, the value's address the service's */
+        SOCK_HAS,        /* addr is the service's, the value's address the backend's */
+};
+
 struct sock_reply_key {
-        __u64 cookie;     /* of the socket */
-        struct addr addr; /* the backend's, or the service's */
+        __u64 cookie; /* of the socket */
+        struct addr addr;
         __be16 port;
-        __u8 pad[6];
+        __u8 kind; /* enum sock_reply_kind: a pod's address may be asked for itself, too */
+        __u8 pad[5];
 };
 ABI_ASSERT_SIZE(struct sock_reply_key, 32);
 

@@ -218,15 +218,15 @@ static __always_inline bool sock_same(const struct sock_dest *d, const struct ad
 
 /* ---- datagrams of sockets that are not connected */
 
-static __always_inline struct sock_reply_key sock_key(__u64 cookie, const struct addr *a, __be16 port)
+static __always_inline struct sock_reply_key sock_key(__u64 cookie, const struct addr *a, __be16 port, __u8 kind)
 {
-        return (struct sock_reply_key){.cookie = cookie, .addr = *a, .port = port};
+        return (struct sock_reply_key){.cookie = cookie, .addr = *a, .port = port, .kind = kind};
 }
 
 /* Would answers from there be taken for another service's? */
 static __always_inline bool sock_is_ambiguous(__u64 cookie, const struct sock_dest *d, const struct service_choice *c)
 {
-        struct sock_reply_key key = sock_key(cookie, &c->addr, c->port);
+        struct sock_reply_key key = sock_key(cookie, &c->addr, c->port, SOCK_ANSWERS_AS);
         const struct sock_peer *p = bpf_map_lookup_elem(&sock_replies, &key);
 
         return p && !sock_same(d, &p->addr, p->port) && clock_age(clock_now(), p->seen) <= knobs.timeouts.udp_stream;
@@ -246,7 +246,7 @@ static __always_inline enum reason sock_choose_datagram(struct bpf_sock_addr *ct
 /* Answers of the backend come from the address that the socket asked last. */
 static __always_inline void sock_expect(__u64 cookie, const struct sock_dest *d, const struct sock_peer *backend)
 {
-        struct sock_reply_key key = sock_key(cookie, &backend->addr, backend->port);
+        struct sock_reply_key key = sock_key(cookie, &backend->addr, backend->port, SOCK_ANSWERS_AS);
         struct sock_peer *p = bpf_map_lookup_elem(&sock_replies, &key), fresh = *backend;
 
         if (p && sock_same(d, &p->addr, p->port)) {
@@ -257,6 +257,14 @@ static __always_inline void sock_expect(__u64 cookie, const struct sock_dest *d,
         fresh.addr = d->addr;
         fresh.port = d->port;
         bpf_map_update_elem(&sock_replies, &key, &fresh, BPF_ANY);
+}
+
+/* An endpoint was asked by its own address, which it answers from. */
+static __always_inline void sock_expect_itself(__u64 cookie, const struct sock_dest *d)
+{
+        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port, SOCK_ANSWERS_AS);
+
+        bpf_map_delete_elem(&sock_replies, &key);
 }
 
 /* Where the socket is connected to. False: nowhere. */
@@ -277,7 +285,7 @@ static __always_inline bool sock_connected_to(const struct bpf_sock *sk, bool v6
 /* The backend that the socket has at this address; false: it has none (any more). */
 static __always_inline bool sock_recall(__u64 cookie, const struct sock_dest *d, __u32 now, struct sock_peer *ret)
 {
-        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port);
+        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port, SOCK_HAS);
         struct sock_peer *known = bpf_map_lookup_elem(&sock_replies, &key);
 
         if (!known || clock_age(now, known->seen) > knobs.timeouts.udp_stream ||
@@ -293,7 +301,7 @@ static __always_inline bool sock_recall(__u64 cookie, const struct sock_dest *d,
 static __always_inline enum reason sock_assign(struct bpf_sock_addr *ctx, const struct sock_dest *d, __u64 cookie,
                                                __u32 now, struct sock_peer *ret)
 {
-        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port);
+        struct sock_reply_key key = sock_key(cookie, &d->addr, d->port, SOCK_HAS);
         struct service_choice choice = {};
         enum reason r = sock_choose_datagram(ctx, d, cookie, &choice);
 
@@ -331,6 +339,8 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, bool v6)
         cookie = bpf_get_socket_cookie(ctx);
         if (!peer || !sock_recall(cookie, &d, now, &backend)) {
                 r = sock_assign(ctx, &d, cookie, now, &backend);
+                if (r == REASON_OK && peer)
+                        sock_expect_itself(cookie, &d);
                 if (r != REASON_TRANSLATED)
                         return sock_exit(r);
         }
@@ -355,7 +365,7 @@ static __always_inline int sock_recvmsg(struct bpf_sock_addr *ctx, bool v6)
         d = sock_read(ctx, v6);
         if (!(peer->flags & SOCK_PEER_CONNECTED && sock_connected_to(sock_of(ctx), v6, &to) &&
               sock_same(&to, &d.addr, d.port))) {
-                key = sock_key(bpf_get_socket_cookie(ctx), &d.addr, d.port);
+                key = sock_key(bpf_get_socket_cookie(ctx), &d.addr, d.port, SOCK_ANSWERS_AS);
                 peer = bpf_map_lookup_elem(&sock_replies, &key);
         }
         if (peer)

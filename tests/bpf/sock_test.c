@@ -234,6 +234,10 @@ static void an_unconnected_socket_hears_the_service_and_keeps_its_backend(struct
                 assert_int_equal(answer(&pods), first);
                 assert_string_equal(receive(fd), "VIP:53");
         }
+        /* The endpoint, asked by its own address, is somebody else. */
+        assert_int_equal(send_to(fd, t, (enum place)(POD1 + first), POD_PORT), 0);
+        assert_int_equal(answer(&pods), first);
+        assert_int_equal(strncmp(receive(fd), "POD", 3), 0);
         assert_int_equal(sock_lab_stats(l, id).connections, 1);
 }
 
