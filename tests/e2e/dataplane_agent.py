@@ -218,16 +218,20 @@ def address(lab, cast, made):
     lab.kubectl(["patch", "node", "n1", "--subresource=status", "--type=merge", "-p", json.dumps(patch)])
     # The watch was from the old address: that nobody answers there any more takes half a minute to find out. Until then
     # all goes on as before.
+    def at_old(f):
+        return lab.client.peer.tcp({4: "198.18.18.11", 6: "fd10:18::11"}[f], made["web"].node_port(80), timeout=0.3)
+
     def learnt():
         seen = [cast.a.peer.tcp(CLIENT[f], 8080).get("client", [0])[0] for f in FAMILIES]
-        return seen == [n1.ips[f] for f in FAMILIES] and not problems(n1) and not answers(lab, cast, made)
+        return (seen == [n1.ips[f] for f in FAMILIES] and not problems(n1) and not answers(lab, cast, made) and
+                all("error" in at_old(f) for f in FAMILIES))
     tap.ok(until(learnt, 60), "the new address is learnt", problems(n1))
     all_works(lab, cast, made, "everything works under it")
     for f in FAMILIES:
         out, in_ = cast.a.peer.tcp(CLIENT[f], 8080), cast.c.peer.tcp(n1.ips[f], made["web"].node_port(80))
         tap.is_(out.get("client", [0])[0], n1.ips[f], f"IPv{f}: pods are seen under it outside")
         tap.ok(in_.get("name") in ("b", "c"), f"IPv{f}: pods of other nodes find its NodePorts", in_)
-        old = lab.client.peer.tcp({4: "198.18.18.11", 6: "fd10:18::11"}[f], made["web"].node_port(80), timeout=0.3)
+        old = at_old(f)
         tap.ok("error" in old, f"IPv{f}: the old one serves nobody", old)
     until(lambda: not any(map(problems, lab.nodes.values())), 5)
     tap.is_([problems(n) for n in lab.nodes.values()], ["", ""], "and nothing is wrong")
