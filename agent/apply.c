@@ -184,12 +184,6 @@ int apply_commit(struct apply *a)
         return r;
 }
 
-size_t apply_pending(const struct apply *a)
-{
-        return a->names.n + a->backends.n + a->lines.n + a->ranges.n + a->frontend_dels.n + a->frontends.n +
-               a->range_dels.n + a->name_dels.n + a->nfreed_ranges + a->nfreed_ids + (a->ngraves - a->ngraves_dated);
-}
-
 uint64_t apply_tidy(struct apply *a)
 {
         uint64_t now = a->now_ms();

@@ -33,8 +33,6 @@ DEFINE_CLEANUP(struct apply *, apply_free)
 struct service_state *apply_service(struct apply *a, struct service_state *old, struct service_state *now, bool doubt);
 /* Writes what was gathered. 0, or negative errno: then what the maps hold of these services is in doubt. */
 int apply_commit(struct apply *a);
-/* Steps that wait for apply_commit. */
-size_t apply_pending(const struct apply *a);
 
 /* Clears backends that nothing leads to any more, once no program can still be on its way to them. Returns in how many
  * milliseconds to call again; 0: nothing waits. */

@@ -441,11 +441,6 @@ void attachments_again(struct attachments *a)
 
 /* ---- what others want to know */
 
-uint64_t attachments_generation(const struct attachments *a)
-{
-        return a->generation;
-}
-
 uint64_t attachments_port_changes(const struct attachments *a)
 {
         return a->port_changes;

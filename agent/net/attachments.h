@@ -44,8 +44,7 @@ void attachments_again(struct attachments *a);
 /* A link is gone. */
 void attachments_link_gone(struct attachments *a, uint32_t ifindex);
 
-/* Grow with each change of the pods that are plugged in, and of the host ports. */
-uint64_t attachments_generation(const struct attachments *a);
+/* Grows with each change of the host ports. */
 uint64_t attachments_port_changes(const struct attachments *a);
 /* Borrowed until the next change. */
 size_t attachments_places(struct attachments *a, const struct pod_place **ret);
