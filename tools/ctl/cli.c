@@ -247,6 +247,17 @@ void cli_argument_range(const struct cli_command *command, size_t *ret_least, si
         }
 }
 
+/* Which of the arguments is not there: those that may be left out come last. */
+static void complain_missing(const struct cli *c)
+{
+        const char *rest = c->command->arguments;
+        struct str_span span = {0};
+
+        for (size_t i = 0; i <= c->argument_count; i++)
+                str_split(&rest, ' ', &span);
+        fprintf(stderr, "fairctl %s: %.*s is missing; use", c->command->name, (int)span.n, span.s);
+}
+
 static int check_arguments(const struct cli *c)
 {
         size_t least, most;
@@ -257,7 +268,7 @@ static int check_arguments(const struct cli *c)
         if (c->argument_count > most)
                 fprintf(stderr, "fairctl %s: `%s` is too much; use", c->command->name, c->arguments[most]);
         else
-                fprintf(stderr, "fairctl %s: something is missing; use", c->command->name);
+                complain_missing(c);
         fprintf(stderr, " `fairctl %s%s%s [flags]` (see fairctl %s --help)\n", c->command->name,
                 c->command->arguments ? " " : "", c->command->arguments ?: "", c->command->name);
         return 2;

@@ -97,7 +97,7 @@ bool cli_help_group(const char *group, FILE *to)
 
 void cli_help_all(FILE *to)
 {
-        fputs("fairctl " FAIRLEAD_VERSION ": look into a fairlead node, and after a cluster\n"
+        fputs("fairctl " FAIRLEAD_VERSION ": look into a fairlead node, and make certificates\n"
               "\n"
               "Usage: fairctl COMMAND [flags]\n\n",
               to);

@@ -182,12 +182,15 @@ static int want_limits(struct monitoring *m, struct err *err)
         int r = want_number(v, "--count", "0", &count, err);
 
         m->count = count;
+        if (r == 0 && !count && view_value(v, "--count"))
+                return err_set(err, -EINVAL, "--count 0: give a number above 0");
         if (r == 0)
                 r = want_number(v, "--rate", view_value(v, "--pcap") ? "0" : RATE_DEFAULT, &m->rate, err);
         if (r == 0)
                 r = want_number(v, "--snaplen", "2047", &m->snap, err);
         if (r == 0 && (m->snap < 14 || m->snap > MONITOR_BYTES))
-                return err_set(err, -EINVAL, "--snaplen: give a number from 14 to %d", MONITOR_BYTES);
+                return err_set(err, -EINVAL, "--snaplen %" PRIu32 ": give a number from 14 to %d", m->snap,
+                               MONITOR_BYTES);
         if (r == 0 && duration) {
                 if (str_parse_duration(duration, &ns) || ns <= 0)
                         return err_set(err, -EINVAL, "--duration %s: give a time like 10s or 2m", duration);

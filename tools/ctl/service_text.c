@@ -180,6 +180,6 @@ void service_notes(const struct endpoints *e, uint32_t id, const struct service_
         else if (c.terminating == c.all - c.drained)
                 note(&n, TONE_WARN, "all endpoints are terminating: they serve until they are gone");
         if (sums->refused)
-                note(&n, TONE_WARN, "%" PRIu64 " connections were refused or dropped for want of an endpoint, so far",
-                     sums->refused);
+                note(&n, TONE_WARN, "%" PRIu64 " connection%s refused or dropped for want of an endpoint, so far",
+                     sums->refused, sums->refused == 1 ? " was" : "s were");
 }

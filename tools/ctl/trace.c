@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/commands.h"
@@ -111,7 +112,7 @@ static void add_step(struct strbuf *b, struct trace *t, const struct trace_step 
                 strbuf_add_char(b, ',');
                 add_string(b, "returned", trace_verdict_name(s->run.program, s->run.verdict));
                 strbuf_add_str(b, ",\"decision\":");
-                event_json(b, e, 0, e->service ? view_service_name(t->view, e->service) : NULL);
+                event_json(b, e, clock_wall_ns(), e->service ? view_service_name(t->view, e->service) : NULL);
         }
         strbuf_add_char(b, ',');
         add_strings(b, "explanation", s->lines, s->lines_n);
@@ -188,7 +189,7 @@ static int find_ends(struct trace *t)
                 src = dst;
         else if (t->dst.kind == TRACE_LOOPBACK)
                 return view_wrong(t->view,
-                                  "%s is the sender's own loopback address, which leaves it never; only "
+                                  "%s is the sender's own loopback address, which never leaves it; only "
                                   "NodePorts are served there, to SRC `node`",
                                   target.name);
         if (forged && address_parse(forged, &src))

@@ -126,21 +126,26 @@ int trace_target_parse(const char *text, struct trace_target *ret, struct err *r
 {
         struct trace_target t = {.proto = IPPROTO_TCP};
         char copy[SERVICE_NAME_SIZE + 64], *slash, *port;
+        bool v6;
 
         if (!str_copy(copy, sizeof(copy), text))
                 return err_set(reterr, -EINVAL, "%.40s..: that is too long", text);
         slash = strrchr(copy, '/');
         if (slash && parse_proto(slash + 1, &t.proto))
                 *slash = '\0';
+        else if (slash && strchr(copy, ':') && strchr(copy, ':') < slash)
+                return err_set(reterr, -EINVAL, "%s: behind a port give /tcp or /udp, or nothing, which is TCP", text);
         port = split_port(copy);
         if (!port || !*copy || !str_copy(t.name, sizeof(t.name), copy) || !str_copy(t.port, sizeof(t.port), port))
                 return err_set(reterr, -EINVAL,
                                "%s: give ADDRESS:PORT, [IPV6]:PORT, or NAME:PORT, with /tcp, /udp or /icmp behind it",
                                text);
+        v6 = strchr(t.name, ':');
         if (t.proto == IPPROTO_ICMP && *t.port)
                 return err_set(reterr, -EINVAL, "%s: an echo request has no port: give %s/icmp", text, t.name);
         if (t.proto != IPPROTO_ICMP && !*t.port)
-                return err_set(reterr, -EINVAL, "%s: which port? Give %s:PORT, or %s/icmp", text, t.name, t.name);
+                return err_set(reterr, -EINVAL, "%s: which port? Give %s%s%s:PORT, or %s/icmp", text, v6 ? "[" : "",
+                               t.name, v6 ? "]" : "", t.name);
         *ret = t;
         return 0;
 }

@@ -82,7 +82,7 @@ int view_open(struct view *v)
         r = open_maps(v, &err);
         if (r)
                 complain_maps(v, r, &err);
-        return r ? 1 : 0;
+        return r ? v->cli.command->blind ?: 1 : 0;
 }
 
 int view_open_quietly(struct view *v)

@@ -220,6 +220,7 @@ def mistakes(lab, cast, made):
         (("status", "-o", "xml"), 2, "give table, wide or json"), (("service", "show"), 2, "service show NAMESPACE/NAME"),
         (("service", "show", "default/tabb"), 1, "did you mean default/tab?"), (("backend", "list", "--service", "x/y"), 1, "no Service x/y"),
         (("service", "list", "--pin-root", "/sys/fs/bpf/nothing"), 1, "is fairlead-agent running on this node? Nothing is pinned below"),
+        (("check", "--pin-root", "/sys/fs/bpf/nothing"), 2, "is fairlead-agent running on this node? Nothing is pinned below"),
         (("completion", "fish"), 2, "give bash or zsh"), ((), 2, "Usage: fairctl COMMAND")]
     results = [(words, *code_of(n1, *words)) for words in (c[0] for c in cases)]
     all_of("mistakes are named", ((" ".join(words), (code, text in errors, output), (want, True, ""))

@@ -217,7 +217,8 @@ def messages(lab, cast, made):
     n1 = lab.nodes["n1"]
     for words, want in ((("nobody", "tr:80"), "fairctl pod list"), (("a", "nothing:80"), "fairctl service list"),
                         (("a", "tr:81"), "its ports are"), (("a", "tr"), "which port"), (("a", "10.0.0.1:0"), "1 to 65535"),
-                        (("a", "10.0.0.1:80/icmp"), "has no port"), ((cast.a.ips[4], "[fd00::1]:80"), "IP family"),
+                        (("a", "10.0.0.1:80/icmp"), "has no port"), (("a", "tr:80/sctp"), "give /tcp or /udp"),
+                        (("a", "fd00::1:80"), "Give [fd00::1:80]:PORT"), ((cast.a.ips[4], "[fd00::1]:80"), "IP family"),
                         (("a", "tr:80", "--sport", "x"), "1 to 65535")):
         told = trace(n1, *words)
         tap.ok(told["code"] in (1, 2) and want in told["errors"], f"trace {' '.join(words)} is refused with what would be right", told["errors"])

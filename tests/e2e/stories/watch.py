@@ -195,7 +195,8 @@ def killed(lab, cast, made):
     tap.ok(until(is_off, LEASE_S + 4), "the first packet after a killed monitor's lease turns it off", time.monotonic() - start)
     for wrong, want in ((("--port", "x"), "a number from 1 to 65535"), (("--src", "10.0.0.300"), "an IP address or a prefix"),
                         (("--reason", "bad"), "fairctl drops --all"), (("--pod", "nobody"), "no pod nobody is on this node"),
-                        (("--service", "watchd"), "did you mean"), (("--verdict", "maybe"), "pass")):
+                        (("--service", "watchd"), "did you mean"), (("--verdict", "maybe"), "pass"),
+                        (("--count", "0"), "above 0"), (("--snaplen", "9"), "from 14 to")):
         code, _, errors = n1.run(n1.fairctl_argv("monitor", *wrong), check=False)
         tap.ok(code in (1, 2) and want in errors, f"monitor {' '.join(wrong)} is refused with what would be right", errors)
 

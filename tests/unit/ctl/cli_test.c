@@ -157,7 +157,9 @@ static void what_is_wrong_is_named(void **state)
                 {"flow list extra", "`extra` is too much"},
                 {"status -o yaml", "-o yaml: give table, wide or json"},
                 {"status --color maybe", "--color maybe: give auto, always or never"},
-                {"service show", "something is missing; use `fairctl service show NAMESPACE/NAME [flags]`"},
+                {"service show", "NAMESPACE/NAME is missing; use `fairctl service show NAMESPACE/NAME [flags]`"},
+                {"trace", "SRC is missing; use `fairctl trace SRC DST:PORT [flags]`"},
+                {"trace a", "DST:PORT is missing; use `fairctl trace SRC DST:PORT [flags]`"},
                 {"service show a b", "`b` is too much"},
         };
 

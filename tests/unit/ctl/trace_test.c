@@ -253,8 +253,8 @@ static void targets_are_parsed(void **state)
                 {"default/web:80/udp", "default/web", "80", IPPROTO_UDP},
                 {"default/web/icmp", "default/web", "", IPPROTO_ICMP},
         };
-        static const char *const bad[] = {"10.0.0.1", "fd00::1",     ":80", "10.0.0.1:80/icmp",
-                                          "[fd00::1", "[fd00::1]80", ""};
+        static const char *const bad[] = {"10.0.0.1",    "fd00::1", ":80",         "10.0.0.1:80/icmp", "[fd00::1",
+                                          "[fd00::1]80", "",        "web:80/sctp", "[fd00::1]:80/foo"};
         struct trace_target t;
         struct err err = ERR_NULL;
 
