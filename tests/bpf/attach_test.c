@@ -339,7 +339,7 @@ static void los_program_is_there_only_while_sockets_are_not_served(void **state)
         assert_true(datapath_serves_sockets(dp));
         assert_int_equal(host_programs_at_device(LO), 0);
         assert_int_equal(datapath_attach_lo(dp, LO, NULL), -EOPNOTSUPP);
-        assert_int_equal(host_count_pins("v1/links/*"), 0);
+        assert_int_equal(host_count_pins("v1/links/*"), host_has_tcx() ? 0 : 1); /* whose lo's qdisc was */
         agent_close(dp);
 }
 
