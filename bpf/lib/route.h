@@ -365,7 +365,7 @@ static __always_inline struct tunnel_peer *send_outer_room(struct hook_ctx *ctx,
 
         if (hook != HOOK_FROM_POD || !w->fits || !addr_is_v4(&w->peer) || !peer)
                 return NULL;
-        if (!tunnel_peer_is(peer, w->peer.w[3]) && !send_underlay(ctx, w, length))
+        if ((!tunnel_peer_is(peer, w->peer.w[3]) || !peer->ifindex) && !send_underlay(ctx, w, length))
                 return NULL;
         return length <= peer->mtu && tunnel_grow(ctx) ? peer : NULL;
 }

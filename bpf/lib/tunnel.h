@@ -215,6 +215,7 @@ static __always_inline bool tunnel_is_of_node(struct hook_ctx *ctx)
         route = route_find(&from);
         if (!route || route->type != ROUTE_NODE)
                 return false;
+        peer->ifindex = 0; /* what is there was of an earlier time, or of another node */
         tunnel_peer_keep(peer, ip->saddr);
         return true;
 }
