@@ -55,16 +55,6 @@ static const struct flow_row web[] = {FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, VIP, 8
 /* clang-format off */
 static const struct story stories[] = {
         {
-                /* The first one: before it nothing was sent to that node, of which something could be remembered. */
-                "who_was_only_heard_of_is_sent_to_by_the_header_too",
-                .steps = {
-                        { HOOK_UPLINK, .in = R_TO_A(.outer = &comes),
-                          .out = { TCP(POD_R, 80, POD_A, 1000, TH_SYNACK_), OUT_OF_TUNNEL_A }, TAKEN },
-                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, POD_R, 80, TH_SYN_), FROM_A },
-                          .out = { TCP(POD_A, 1000, POD_R, 80, TH_SYN_), INTO_TUNNEL, .outer = &written }, SENT_OUT },
-                },
-        },
-        {
                 "what_a_pod_sends_to_another_node_gets_the_header",
                 .steps = {
                         { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, POD_R, 80, TH_SYN_), FROM_A },
