@@ -169,13 +169,13 @@ static __noinline int show_flow(struct seq_file *seq, const struct flow *f)
 
 static __always_inline void show_way(struct seq_file *seq, struct flow_set *set, __u32 way)
 {
-        __u64 before = flow_control(set, way);
+        __u64 before = flow_control(&set->flow[way]);
         struct flow f;
 
         if (FLOW_STATUS(before) != FLOW_LIVE)
                 return;
         f = set->flow[way];
-        if (flow_control(set, way) == before)
+        if (flow_control(&set->flow[way]) == before)
                 show_flow(seq, &f);
 }
 
@@ -191,7 +191,7 @@ int show_flows(struct bpf_iter__bpf_map_elem *ctx)
                 BPF_SEQ_PRINTF(seq, "%-40s %-11s %7s %7s %10s %12s\n", "SERVICE", "STATE", "AGE S", "IDLE S", "PACKETS",
                                "BYTES");
         }
-        set = key ? flow_set_get(*key) : NULL; /* the iterator's own pointer may not be read with a fence */
+        set = key ? flow_set_get(*key * FLOW_WAYS) : NULL; /* the iterator's own pointer may not be read with a fence */
         if (!set)
                 return 0;
         for (__u32 way = 0; way < FLOW_WAYS; way++)

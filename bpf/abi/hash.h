@@ -29,16 +29,10 @@ static inline __attribute__((always_inline)) __u32 flow_set_of(__u64 hash, __u32
         return (__u32)hash & (sets - 1);
 }
 
-/* Of a way in flow_marks. 0 is no mark. */
+/* Of a way in flow_marks: seven bits. 0 is no mark. */
 static inline __attribute__((always_inline)) __u8 flow_mark_of(__u64 hash)
 {
-        __u8 mark = (__u8)(hash >> 32);
+        __u8 mark = (__u8)(hash >> 57);
 
         return mark ? mark : 1;
-}
-
-/* FLOW_TAG of the control word. Any value: what tells a free way is its status. */
-static inline __attribute__((always_inline)) __u32 flow_tag_of(__u64 hash)
-{
-        return (__u32)(hash >> 32);
 }

@@ -171,8 +171,8 @@ struct node {
 
 /* ---- flows: ARRAY[knobs.flow_sets] (BPF_F_MMAPABLE) -> flow_set. The connection state: one entry a direction.
  *
- * An entry tells for a tuple what the packet becomes. Claimed and changed under a compare-and-swap of `control`, read
- * between two equal reads of it.
+ * An entry tells for a tuple what the packet becomes. It is written by who owns its byte in flow_marks, and read
+ * between two equal reads of `control`. Two cache lines: the key and what each packet changes; the rest.
  */
 enum flow_flags {
         FLOW_REPLY = 1 << 0,      /* backend or outside -> client */
@@ -191,48 +191,49 @@ enum flow_state {
         FLOW_ESTABLISHED = 1 << 4,
 };
 
-struct flow {
-        struct tuple key;
-        struct addr new_src, new_dst; /* after translation; equal to the key's where nothing changes */
-        __be16 new_sport, new_dport;
-        __u32 backend, generation; /* as in struct backend; 0: none */
-        __u32 service;             /* service.id; 0: none */
-        __u32 peer;                /* set * FLOW_WAYS + way of the other direction */
-        __u32 seen;                /* seconds of knobs.hz jiffies since boot, of the last packet of either direction */
-        __u32 created;             /* the same */
-        __u8 flags;                /* enum flow_flags */
-        __u8 state;                /* enum flow_state */
-        __u16 epoch;               /* low bits of control's generation: flags, state and epoch change in one word */
-        __u32 packets;
-        __u64 bytes;
-};
-ABI_ASSERT_SIZE(struct flow, 120);
-
-/* control: tag (32 bits) | generation (24) | status (8) from high to low. */
+/* control: generation (24 bits) | status (8) from high to low. */
 enum flow_status {
         FLOW_FREE,
         FLOW_BUSY, /* being written */
         FLOW_LIVE,
 };
-#define FLOW_CONTROL(tag, generation, status)                                                                          \
-        ((__u64)(tag) << 32 | (__u64)((generation)&0xffffff) << 8 | (__u64)(status))
-#define FLOW_TAG(control)        ((__u32)((control) >> 32))
-#define FLOW_GENERATION(control) ((__u32)((control) >> 8 & 0xffffff))
-#define FLOW_STATUS(control)     ((__u8)((control)&0xff))
+#define FLOW_CONTROL(generation, status) ((__u32)((generation)&0xffffff) << 8 | (__u32)(status))
+#define FLOW_GENERATION(control)         ((__u32)(control) >> 8)
+#define FLOW_STATUS(control)             ((__u8)((control)&0xff))
+
+struct flow {
+        __u32 control;
+        __u8 flags;  /* enum flow_flags */
+        __u8 state;  /* enum flow_state */
+        __u16 epoch; /* low bits of control's generation: flags, state and epoch change in one word */
+        struct tuple key;
+        __u32 seen; /* seconds of knobs.hz jiffies since boot, of the last packet of either direction */
+        __u32 packets;
+        __u64 bytes;
+        struct addr new_src, new_dst; /* after translation; equal to the key's where nothing changes */
+        __be16 new_sport, new_dport;
+        __u32 backend, generation; /* as in struct backend; 0: none */
+        __u32 service;             /* service.id; 0: none */
+        __u32 peer;                /* set * FLOW_WAYS + way of the other direction */
+        __u32 created;             /* as seen */
+        __u32 pad[2];
+};
+ABI_ASSERT_SIZE(struct flow, 128);
 
 struct flow_set {
-        __u64 control[FLOW_WAYS];
         struct flow flow[FLOW_WAYS];
 };
 ABI_ASSERT_SIZE(struct flow_set, 1024);
 
-/* ---- flow_marks: ARRAY[knobs.flow_sets] (BPF_F_MMAPABLE) -> u64, byte `way` of element `set`: flow_mark_of the entry
- * that is there or was there last.
+/* ---- flow_marks: ARRAY[knobs.flow_sets] (BPF_F_MMAPABLE) -> u64: eight bits for each way of the set, those of way 0
+ * the lowest. 0: free; else flow_mark_of the entry's hash, with FLOW_MARK_BUSY while somebody owns the way and writes
+ * it.
  *
  * Nearly every packet is looked for in `flows`, and most are of no flow. The table is too large for the caches and the
- * TLB, these marks are not; so they are looked at first. A byte is stored before its entry is LIVE, and left there:
- * too many marks cost a look into the set, one too few would lose a flow.
+ * TLB, these marks are not; so they are looked at first, and tell which entry to read. Ways change hands by a
+ * compare-and-swap of the word (lib/flow.h).
  */
+#define FLOW_MARK_BUSY 0x80
 
 /* ---- fragments: LRU_HASH fragment_key -> fragment_ports. The ports of a datagram whose later fragments have none. */
 struct fragment_key {

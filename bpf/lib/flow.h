@@ -2,30 +2,35 @@
 /*
  * The flow table: what is remembered of translated connections.
  *
- * One array of sets (abi/maps.h), so that a look-up costs no call: the hash of the tuple picks the set, 32 more bits of
- * it (the tag) pick the way among FLOW_WAYS control words that share a cache line. A connection has two entries, one a
- * direction, each with the other's index in `peer`; the reply's key is the reverse of what the forward entry makes of a
- * packet.
+ * One array of sets of FLOW_WAYS entries (abi/maps.h), so that a look-up costs no call. The hash of the tuple picks the
+ * set; seven more bits of it, the mark, are in flow_marks, where one word has a byte for each way of a set. So one load
+ * from a small array tells which entry to look at, if any, and an entry is two cache lines: the first has the key and
+ * all that each packet changes, the second what the packet becomes. A connection has two entries, one a direction, each
+ * with the other's index in `peer`; the reply's key is the reverse of what the forward entry makes of a packet.
  *
  * Any number of CPUs read and write at once, without locks. What must hold:
  *
- * 1. `control` says who owns the entry. FREE and LIVE ones belong to nobody; only who has changed it to BUSY by a
- *    compare-and-swap may write the rest, and it publishes with LIVE under a generation that the way has not had
- *    (24 bits, so a reader would have to sleep through 16 million reuses of one way to be fooled).
- * 2. A reader reads control, copies what it needs, and reads control again. Only if both are the same LIVE word it
- *    believes its copy: so nothing torn is ever used. Packets are changed from the copy, never from the entry.
- * 3. A key has at most one LIVE entry. It can only be in its set, so inserters of the same key meet there: each claims
- *    a way, leaving the tag in the BUSY word, and then looks at all other ways. Claims are full barriers, hence of two
- *    that claim at the same time at least one sees the other. Who sees a LIVE entry with its key, or a BUSY one with
- *    its tag in a lower way, gives its own way back; who sees a BUSY one in a higher way waits until that has decided.
- *    If both published, the one in the higher way looked before the lower one claimed; then the lower one's look came
- *    after the higher one's claim, and it would have waited and given way. Waiting is bounded; who gives up drops one
- *    packet.
- *    That makes the claim of a reply key the reservation of a source port, too.
- * 4. The forward entry is claimed first, then the reply. While the forward key is claimed, a LIVE reply entry that
+ * 1. The word of marks says who owns a way. Its bytes are 0 (free), a mark (it belongs to nobody, and is live), or a
+ *    mark with FLOW_MARK_BUSY. Only who has set that bit, by a compare-and-swap of the whole word, may write the way's
+ *    `control` and the rest of the entry, and ends it by changing the byte, which is atomic too, to 0 or to the mark.
+ * 2. A reader finds a mark, reads `control`, compares the key, copies what it needs, and reads control again. Only if
+ *    both are the same LIVE word it believes its copy: so nothing torn is ever used. An owner writes BUSY into control
+ *    before it writes anything else, and at the end LIVE under a generation that the way has not had (24 bits, so a
+ *    reader would have to sleep through 16 million reuses of one way to be fooled). Packets are changed from the copy,
+ *    never from the entry.
+ * 3. A key has at most one live entry. It can only be in its set, under its mark. Who inserts looks at all ways with
+ *    that mark, busy ones of others too, and then claims a way by the compare-and-swap of the same word: it fails if
+ * any way of the set has changed hands meanwhile. A busy one may become the key's: it is waited for. Waiting is
+ * bounded; who gives up drops one packet. Should a way with the same mark have been emptied and filled again between
+ * look and claim, the word is the same; so those are looked at once more after the claim, which is a full barrier, and
+ * who finds its key then gives its way back. That makes the claim of a reply key the reservation of a source port, too.
+ * 4. The forward entry is claimed first, then the reply. While the forward key is claimed, a live reply entry that
  *    leads back to it can only be left over from a pair whose other half is gone, and is freed.
- * 5. Removing: control LIVE -> FREE by compare-and-swap, then the same for the peer, if that still names this entry as
- *    its own. A half that stays behind ages away.
+ * 5. Removing: own the way, see that it still is that very entry, control := FREE, byte := 0; then the same for the
+ *    peer, if that still names this entry as its own. A half that stays behind, because somebody owned it at that
+ *    moment, ages away.
+ *    Userspace, which takes back what a trace has made (flow_undo.c), may also change control from LIVE to FREE alone,
+ * by a compare-and-swap: a mark with nothing behind it is as good as free.
  * 6. Flags, state and the low bits of the generation are one word that changes by compare-and-swap: a late packet of an
  *    entry's former life cannot mark its present one as closed. `seen`, `packets` and `bytes` are stored plainly:
  *    late, they give a new flow a second it has anyway or a packet too much, and of two CPUs that count at the same
@@ -64,22 +69,48 @@ static __always_inline __u32 *flow_word_of(struct flow *f)
         return (__u32 *)&f->flags;
 }
 
-static __always_inline struct flow_set *flow_set_get(__u32 n)
+/* Of the entry's index. */
+static __always_inline struct flow_set *flow_set_get(__u32 index)
 {
-        n &= knobs.flow_sets - 1; /* of a hash: flow_set_of */
+        __u32 n = index / FLOW_WAYS & (knobs.flow_sets - 1);
+
         return bpf_map_lookup_elem(&flows, &n);
 }
 
-/* A read that nothing before or after it passes, on this CPU and for the others. */
-static __always_inline __u64 flow_control(struct flow_set *set, __u32 way)
+static __always_inline struct flow *flow_get(__u32 index)
 {
-        __u64 control;
+        struct flow_set *set = flow_set_get(index);
+
+        return set ? &set->flow[BOUND(index, FLOW_WAYS - 1)] : NULL;
+}
+
+/* The marks of the set that the entry is in. */
+static __always_inline __u64 *flow_marks_of(__u32 index)
+{
+        __u32 n = index / FLOW_WAYS & (knobs.flow_sets - 1);
+
+        return bpf_map_lookup_elem(&flow_marks, &n);
+}
+
+/* What is before it is done when what is after it begins, for the other CPUs too. */
+static __always_inline void flow_barrier(struct flow *f)
+{
+        asm volatile("" ::: "memory");
+        if (knobs.flags & KNOB_WEAK_ORDER)
+                __sync_fetch_and_add(&f->control, 0);
+        asm volatile("" ::: "memory");
+}
+
+/* A read that nothing before or after it passes, on this CPU and for the others. */
+static __always_inline __u32 flow_control(struct flow *f)
+{
+        __u32 control;
 
         asm volatile("" ::: "memory");
         if (knobs.flags & KNOB_WEAK_ORDER)
-                control = __sync_fetch_and_add(&set->control[way], 0);
+                control = __sync_fetch_and_add(&f->control, 0);
         else
-                control = READ_ONCE(set->control[way]);
+                control = READ_ONCE(f->control);
         asm volatile("" ::: "memory");
         return control;
 }
@@ -101,42 +132,36 @@ static __always_inline bool flow_is_closing(__u8 state)
         return state & FLOW_RST || (state & FLOW_FIN && state & FLOW_FIN_REPLY);
 }
 
-/* The ways whose tag is that, as bits. Without branches: the verifier would follow each way's story to the end. */
-static __always_inline __u32 flow_match(struct flow_set *set, __u32 tag)
+#define FLOW_BYTES 0x0101010101010101ULL /* 1 in each */
+
+/* The bytes that have that value, by their highest bits; perhaps some above one that has it, which have not. */
+static __always_inline __u64 flow_match(__u64 marks, __u8 mark)
 {
-        __u64 ways = 0;
+        __u64 differ = marks ^ mark * FLOW_BYTES;
 
-#pragma unroll
-        for (int i = 0; i < FLOW_WAYS; i++) {
-                __u64 differs = FLOW_TAG(READ_ONCE(set->control[i])) ^ tag;
-
-                asm volatile("" : "+r"(differs)); /* or the compiler sees the comparison, and branches */
-                ways |= (differs - 1) >> 63 << i;
-        }
-        return ways;
+        return (differ - FLOW_BYTES) & ~differ & FLOW_BYTES << 7;
 }
 
-/* The place of the lowest bit of eight. */
-static __always_inline __u32 flow_lowest(__u32 ways)
+/* The place of the lowest of those, which is right. */
+static __always_inline __u32 flow_lowest(__u64 matches)
 {
-        __u32 bit = ways & -ways;
-
-        return BOUND(0x34572610 >> ((bit * 0x1d & 0xff) >> 5) * 4, FLOW_WAYS - 1);
+        return ((matches & -matches) >> 7) * 0x0001020304050607ULL >> 56;
 }
 
-/* Copies the entry if it is a live one of that key: points 1 and 2 above. */
-static __always_inline struct flow *flow_read(struct flow_set *set, __u32 way, const struct tuple *key, __u32 now,
-                                              struct flow_hit *ret)
+static __always_inline __u8 flow_byte(__u64 marks, __u32 way)
 {
-        struct flow *f = &set->flow[way];
-        __u64 control = flow_control(set, way);
+        return marks >> way * 8;
+}
+
+/* Copies the entry if it is a live one of that key: point 2 above. */
+static __always_inline bool flow_read(struct flow *f, const struct tuple *key, __u32 now, struct flow_hit *ret)
+{
         const __u64 *from = (const __u64 *)&f->new_src;
         __u64 *to = (__u64 *)&ret->to;
-        bool same;
+        __u32 control = flow_control(f);
 
-        if (FLOW_STATUS(control) != FLOW_LIVE)
-                return NULL;
-        same = tuple_equal(&f->key, key);
+        if (FLOW_STATUS(control) != FLOW_LIVE || !tuple_equal(&f->key, key))
+                return false;
         to[0] = from[0];
         to[1] = from[1];
         to[2] = from[2];
@@ -151,106 +176,104 @@ static __always_inline struct flow *flow_read(struct flow_set *set, __u32 way, c
         ret->generation = f->generation;
         ret->service = f->service;
         ret->word = *flow_word_of(f);
-        if (!same || flow_control(set, way) != control)
+        if (flow_control(f) != control)
+                return false;
+        return clock_age(now, ret->seen) <= flow_timeout(key->proto, ((union flow_word){.all = ret->word}).state);
+}
+
+/* The entry of the packet's tuple (which is aligned to 8), copied to *ret; NULL: none. */
+static __always_inline struct flow *flow_find(const struct tuple *key, __u64 hash, __u32 now, struct flow_hit *ret)
+{
+        __u32 first = flow_set_of(hash, knobs.flow_sets) * FLOW_WAYS;
+        __u64 *marks = flow_marks_of(first), matches;
+        struct flow *f;
+
+        if (!marks)
                 return NULL;
-        if (clock_age(now, ret->seen) > flow_timeout(key->proto, ((union flow_word){.all = ret->word}).state))
+        matches = flow_match(READ_ONCE(*marks), flow_mark_of(hash));
+#pragma clang loop unroll(disable)
+        for (int i = 0; i < FLOW_WAYS && matches; i++) {
+                ret->index = first + BOUND(flow_lowest(matches), FLOW_WAYS - 1);
+                f = flow_get(ret->index);
+                if (f && flow_read(f, key, now, ret))
+                        return f;
+                matches &= matches - 1;
+        }
+        return NULL;
+}
+
+/* ---- owning: point 1 above */
+
+/* Changes the byte of a way that is ours. It orders what was written before. */
+static __always_inline void flow_leave(__u64 *marks, __u32 way, __u8 from, __u8 to)
+{
+        __sync_fetch_and_xor(marks, (__u64)(__u8)(from ^ to) << way * 8);
+}
+
+/* Makes a way ours that belongs to nobody. *ret_mark: what its byte was. */
+static __always_inline bool flow_own(__u64 *marks, __u32 way, __u8 *ret_mark)
+{
+        for (int i = 0; i < 4; i++) {
+                __u64 old = READ_ONCE(*marks);
+                __u8 mark = flow_byte(old, way);
+
+                if (!mark || mark & FLOW_MARK_BUSY)
+                        return false;
+                *ret_mark = mark;
+                if (__sync_val_compare_and_swap(marks, old, old | (__u64)FLOW_MARK_BUSY << way * 8) == old)
+                        return true;
+        }
+        return false;
+}
+
+/* The other half of `of`, if it still is that. */
+static __always_inline struct flow *flow_peer(__u32 peer, __u32 of, __u32 *ret_control)
+{
+        struct flow *f = flow_get(peer);
+
+        if (!f || peer == of)
+                return NULL;
+        *ret_control = flow_control(f);
+        if (FLOW_STATUS(*ret_control) != FLOW_LIVE || READ_ONCE(f->peer) != of)
                 return NULL;
         return f;
 }
 
-static __always_inline __u8 *flow_marks_of(__u32 n)
+/*
+ * Frees the entry if it is the one that is meant: of that epoch, or where `half` says so the other half of `of`. False:
+ * it is not, or somebody else owns it just now.
+ */
+static __always_inline bool flow_free(__u32 index, bool half, __u32 of, __u32 epoch)
 {
-        n &= knobs.flow_sets - 1;
-        return bpf_map_lookup_elem(&flow_marks, &n);
-}
+        __u32 way = BOUND(index, FLOW_WAYS - 1), control;
+        __u64 *marks = flow_marks_of(index);
+        struct flow *f = flow_get(index);
+        bool meant;
+        __u8 mark;
 
-/* May an entry of that hash be there? Is one of the eight bytes the hash's mark? */
-static __always_inline bool flow_is_marked(__u64 hash)
-{
-        const __u64 ones = 0x0101010101010101ULL;
-        const __u64 *marks = (const __u64 *)flow_marks_of(hash);
-        __u64 differ;
-
-        if (!marks)
-                return true;
-        differ = READ_ONCE(*marks) ^ flow_mark_of(hash) * ones;
-        return (differ - ones) & ~differ & ones << 7;
-}
-
-static __always_inline void flow_mark(__u32 index, __u64 hash)
-{
-        __u8 *marks = flow_marks_of(index / FLOW_WAYS);
-
-        if (marks)
-                WRITE_ONCE(marks[BOUND(index, FLOW_WAYS - 1)], flow_mark_of(hash));
-}
-
-/* The entry of the packet's tuple (which is aligned to 8), copied to *ret; NULL: none. Of two ways with the same tag it
- * sees one: flow_insert, which then follows, finds the other. */
-static __always_inline struct flow *flow_find(const struct tuple *key, __u64 hash, __u32 now, struct flow_hit *ret)
-{
-        struct flow_set *set;
-        __u32 ways, way;
-
-        if (!flow_is_marked(hash))
-                return NULL;
-        set = flow_set_get(hash);
-        if (!set)
-                return NULL;
-        ways = flow_match(set, flow_tag_of(hash));
-        if (!ways)
-                return NULL;
-        way = flow_lowest(ways);
-        ret->index = flow_set_of(hash, knobs.flow_sets) * FLOW_WAYS + way;
-        return flow_read(set, way, key, now, ret);
-}
-
-/* LIVE -> FREE, if it still is that very entry. */
-static __always_inline bool flow_free(struct flow_set *set, __u32 way, __u64 control)
-{
-        __u64 freed = FLOW_CONTROL(0, FLOW_GENERATION(control), FLOW_FREE);
-
-        return FLOW_STATUS(control) == FLOW_LIVE &&
-               __sync_val_compare_and_swap(&set->control[way], control, freed) == control;
-}
-
-/* The other half of `of`, if it still is that. */
-static __always_inline struct flow *flow_peer(__u32 peer, __u32 of, struct flow_set **ret_set, __u64 *ret_control)
-{
-        struct flow_set *set = flow_set_get(peer / FLOW_WAYS);
-        __u32 way = BOUND(peer, FLOW_WAYS - 1);
-        __u64 control;
-
-        if (!set || peer == of)
-                return NULL;
-        control = flow_control(set, way);
-        if (FLOW_STATUS(control) != FLOW_LIVE || READ_ONCE(set->flow[way].peer) != of)
-                return NULL;
-        *ret_set = set;
-        *ret_control = control;
-        return &set->flow[way];
+        if (!f || !marks || !flow_own(marks, way, &mark))
+                return false;
+        control = f->control;
+        meant = FLOW_STATUS(control) == FLOW_LIVE &&
+                (half ? f->peer == of : (__u16)FLOW_GENERATION(control) == (__u16)epoch);
+        if (meant)
+                WRITE_ONCE(f->control, FLOW_CONTROL(FLOW_GENERATION(control), FLOW_FREE));
+        flow_leave(marks, way, mark | FLOW_MARK_BUSY, meant ? 0 : mark);
+        return meant;
 }
 
 static __always_inline void flow_free_peer(__u32 peer, __u32 of)
 {
-        struct flow_set *set;
-        __u64 control;
+        __u32 control;
 
-        if (flow_peer(peer, of, &set, &control))
-                flow_free(set, BOUND(peer, FLOW_WAYS - 1), control);
+        if (flow_peer(peer, of, &control))
+                flow_free(peer, true, of, 0);
 }
 
 /* Both halves. epoch: of the entry that was found, so that no later one goes. */
 __noinline int flow_remove(__u32 index, __u32 peer, __u32 epoch)
 {
-        struct flow_set *set = flow_set_get(index / FLOW_WAYS);
-        __u32 way = BOUND(index, FLOW_WAYS - 1);
-        __u64 control;
-
-        if (!set)
-                return 0;
-        control = flow_control(set, way);
-        if ((__u16)FLOW_GENERATION(control) != (__u16)epoch || !flow_free(set, way, control))
+        if (!flow_free(index, false, 0, epoch))
                 return 0;
         flow_free_peer(peer, index);
         return 1;
@@ -281,16 +304,14 @@ static __always_inline __u32 flow_mirrored(__u32 bits)
 /* A packet came: both halves are seen, and both learn what it says of the connection's state. Not for each packet. */
 __noinline int flow_update(__u32 index, __u32 peer, __u32 epoch, __u32 bits, __u32 now)
 {
-        struct flow_set *set = flow_set_get(index / FLOW_WAYS);
-        struct flow *f;
-        __u64 control;
+        struct flow *f = flow_get(index);
+        __u32 control;
 
-        if (!set)
+        if (!f)
                 return 0;
-        f = &set->flow[BOUND(index, FLOW_WAYS - 1)];
         WRITE_ONCE(f->seen, now);
         flow_add_state(f, epoch, bits);
-        f = flow_peer(peer, index, &set, &control);
+        f = flow_peer(peer, index, &control);
         if (!f)
                 return 0;
         WRITE_ONCE(f->seen, now);
@@ -324,20 +345,27 @@ enum flow_result {
         FLOW_AGAIN, /* of flow_claim_once only */
 };
 
+#define FLOW_NOWHERE 0xffffffff
+
 enum { FLOW_TRIES = 12, FLOW_SPINS = 32, FLOW_PORT_TRIES = 24 };
 
 /* In memory and not in registers, of which the verifier would keep every combination apart. */
 struct flow_survey {
-        __u64 best_control, found_control;
+        __u64 marks; /* as they were */
         __u32 best, best_score;
         __u32 found; /* way + 1 of the live entry of the key */
-        __u32 busy;  /* somebody else is inserting that tag, or an entry changed while it was looked at */
-        __u32 now, tag;
+        __u32 busy;  /* somebody else owns a way of that mark */
+        __u32 now;
         __u32 score, timeout; /* of the way that is looked at */
+        __u32 mark;
+        __u32 own; /* index of a way that is ours already, or FLOW_NOWHERE */
+        __u32 pad;
 };
 
+/* A way that is ours. */
 struct flow_claim {
-        __u32 index, generation, tag;
+        __u32 index, generation;
+        __u32 mark;
         __u32 pad;
 };
 
@@ -393,88 +421,104 @@ static __always_inline __u32 flow_score(__u32 age, __u8 proto, __u8 state, __u32
         return state & in_use ? score : SCORE_OPENING + score;
 }
 
-/* A live entry, seen under `control`. */
-static __always_inline void flow_survey_live(struct flow_set *set, __u32 way, __u64 control, const struct tuple *key,
-                                             struct flow_survey *s)
+/* A live entry. Whether it still is, tells the compare-and-swap of the marks. */
+static __always_inline void flow_survey_live(struct flow *f, __u32 way, const struct tuple *key, struct flow_survey *s)
 {
-        struct flow *f = &set->flow[way];
         __u8 state = READ_ONCE(f->state), proto = READ_ONCE(f->key.proto);
         __u32 age = clock_age(s->now, READ_ONCE(f->seen));
-        bool same = FLOW_TAG(control) == s->tag && tuple_equal(&f->key, key);
+        bool same = flow_byte(s->marks, way) == s->mark && tuple_equal(&f->key, key);
 
         WRITE_ONCE(s->timeout, flow_timeout(proto, state));
         if (age <= READ_ONCE(s->timeout)) {
-                WRITE_ONCE(s->score, flow_score(age, proto, state, way + s->tag));
-                if (same) {
+                WRITE_ONCE(s->score, flow_score(age, proto, state, way + s->mark));
+                if (same)
                         s->found = way + 1;
-                        s->found_control = control;
-                }
         } else {
                 WRITE_ONCE(s->score, same ? SCORE_SAME : SCORE_OLD);
         }
-        if (flow_control(set, way) != control)
-                s->busy = 1;
 }
 
-static __always_inline void flow_survey_way(struct flow_set *set, __u32 way, const struct tuple *key,
+static __always_inline void flow_survey_way(struct flow *f, __u32 first, __u32 way, const struct tuple *key,
                                             struct flow_survey *s)
 {
-        __u64 control = flow_control(set, way);
+        __u8 mark = flow_byte(s->marks, way);
 
         WRITE_ONCE(s->score, 0);
-        if (FLOW_STATUS(control) == FLOW_FREE)
+        if (mark & FLOW_MARK_BUSY) {
+                if (mark == (s->mark | FLOW_MARK_BUSY) && first + way != s->own)
+                        s->busy = 1;
+        } else if (!mark || FLOW_STATUS(flow_control(f)) != FLOW_LIVE) {
                 WRITE_ONCE(s->score, SCORE_FREE);
-        else if (FLOW_STATUS(control) == FLOW_LIVE)
-                flow_survey_live(set, way, control, key, s);
-        else if (FLOW_TAG(control) == s->tag)
-                s->busy = 1;
+        } else {
+                flow_survey_live(f, way, key, s);
+        }
         if (READ_ONCE(s->score) > READ_ONCE(s->best_score)) {
                 s->best_score = s->score;
                 s->best = way;
-                s->best_control = control;
         }
 }
 
-static __always_inline void flow_survey_set(struct flow_set *set, const struct tuple *key, struct flow_survey *s)
+static __always_inline void flow_survey_set(__u32 first, const struct tuple *key, struct flow_survey *s)
 {
+        struct flow_set *set = flow_set_get(first);
+
         s->best_score = s->found = s->busy = 0;
+        if (!set)
+                return;
         for (int i = 0; i < FLOW_WAYS; i++)
-                flow_survey_way(set, i, key, s);
+                flow_survey_way(&set->flow[i], first, i, key, s);
 }
 
-/* Point 3 above, for the owner of `own`: may it stay? */
-static __always_inline bool flow_may_stay(struct flow_set *set, __u32 own, const struct tuple *key, __u32 tag)
+/* The end of point 3, for who has claimed `own`: is the key in another way of its mark after all? */
+static __always_inline bool flow_is_elsewhere(__u32 first, __u32 own, const struct tuple *key, __u64 marks, __u8 mark)
 {
-        for (__u32 i = 0; i < FLOW_WAYS; i++) {
-                __u64 control = flow_control(set, i);
+        struct flow_set *set = flow_set_get(first);
 
-                if (FLOW_TAG(control) != tag || i == own)
-                        continue;
-                for (int k = 0; k < FLOW_SPINS && i > own && FLOW_STATUS(control) == FLOW_BUSY; k++)
-                        control = flow_control(set, i);
-                if (FLOW_STATUS(control) == FLOW_BUSY)
-                        return false;
-                if (FLOW_STATUS(control) == FLOW_LIVE && tuple_equal(&set->flow[i].key, key))
-                        return false;
-        }
-        return true;
-}
-
-static __always_inline void flow_release(struct flow_set *set, __u32 way, __u32 generation)
-{
-        __sync_lock_test_and_set(&set->control[way], FLOW_CONTROL(0, generation, FLOW_FREE));
-}
-
-/* Makes the way the survey chose ours. False: somebody was faster. */
-static __always_inline bool flow_take(struct flow_set *set, __u32 way, __u32 index, struct flow_survey *s)
-{
-        __u64 old = s->best_control, busy = FLOW_CONTROL(s->tag, FLOW_GENERATION(old) + 1, FLOW_BUSY);
-
-        if (__sync_val_compare_and_swap(&set->control[way], old, busy) != old)
-                return false;
-        if (FLOW_STATUS(old) == FLOW_FREE)
+        if (!set)
                 return true;
-        flow_free_peer(set->flow[way].peer, index);
+        for (__u32 i = 0; i < FLOW_WAYS; i++)
+                if (flow_byte(marks, i) == mark && i != own && FLOW_STATUS(flow_control(&set->flow[i])) == FLOW_LIVE &&
+                    tuple_equal(&set->flow[i].key, key))
+                        return true;
+        return false;
+}
+
+/* The way is ours from now on. */
+static __always_inline void flow_begin(struct flow *f, __u32 index, __u8 mark, struct flow_claim *ret)
+{
+        ret->index = index;
+        ret->generation = FLOW_GENERATION(f->control) + 1;
+        ret->mark = mark;
+        WRITE_ONCE(f->control, FLOW_CONTROL(ret->generation, FLOW_BUSY));
+        flow_barrier(f);
+}
+
+static __always_inline void flow_unclaim(const struct flow_claim *c)
+{
+        __u64 *marks = flow_marks_of(c->index);
+        struct flow *f = flow_get(c->index);
+
+        if (!f || !marks)
+                return;
+        WRITE_ONCE(f->control, FLOW_CONTROL(c->generation, FLOW_FREE));
+        flow_leave(marks, BOUND(c->index, FLOW_WAYS - 1), c->mark | FLOW_MARK_BUSY, 0);
+}
+
+/* Makes the way ours that the survey chose. False: the set has changed since. */
+static __always_inline bool flow_take(__u64 *marks, __u32 index, struct flow_survey *s, struct flow_claim *ret)
+{
+        __u32 way = BOUND(index, FLOW_WAYS - 1);
+        __u64 busy = (s->marks & ~(0xffULL << way * 8)) | (__u64)(s->mark | FLOW_MARK_BUSY) << way * 8;
+        struct flow *f = flow_get(index);
+        bool live;
+
+        if (!f || __sync_val_compare_and_swap(marks, s->marks, busy) != s->marks)
+                return false;
+        live = FLOW_STATUS(f->control) == FLOW_LIVE;
+        flow_begin(f, index, s->mark, ret);
+        if (!live)
+                return true;
+        flow_free_peer(f->peer, index);
         if (s->best_score >= SCORE_OLD)
                 FLOW_COUNT(expired);
         else
@@ -482,77 +526,88 @@ static __always_inline bool flow_take(struct flow_set *set, __u32 way, __u32 ind
         return true;
 }
 
-/* One try of flow_claim. FLOW_AGAIN: somebody else was at it at the same time. */
-__noinline int flow_claim_once(const struct tuple *key, struct flow_claim *ret, __u32 now)
+/* One look and one try. FLOW_AGAIN: somebody else was at it at the same time. */
+__noinline int flow_claim_once(const struct tuple *key, struct flow_claim *ret, __u32 first, __u32 mark, __u32 now)
 {
         struct flow_work *work = map_single(&flow_scratch);
+        __u64 *marks = flow_marks_of(first);
         struct flow_survey *s;
-        struct flow_set *set;
-        __u32 n, way;
-        __u64 hash;
+        __u32 way;
 
-        if (!key || !ret || !work)
+        if (!key || !ret || !work || !marks)
                 return FLOW_NO_ROOM;
         s = &work->survey;
-        hash = tuple_hash(key);
-        n = flow_set_of(hash, knobs.flow_sets);
-        set = flow_set_get(n);
-        if (!set)
-                return FLOW_NO_ROOM;
         s->now = now;
-        s->tag = flow_tag_of(hash);
-        flow_survey_set(set, key, s);
+        s->mark = mark;
+        s->marks = READ_ONCE(*marks);
+        flow_survey_set(first, key, s);
         if (s->found) {
-                ret->index = n * FLOW_WAYS + s->found - 1;
-                ret->generation = FLOW_GENERATION(s->found_control);
+                ret->index = first + s->found - 1;
                 return FLOW_EXISTS;
         }
-        way = BOUND(s->best, FLOW_WAYS - 1);
-        if (s->busy || (s->best_score && !flow_take(set, way, n * FLOW_WAYS + way, s)))
+        if (s->busy) {
+                for (int i = 0; i < FLOW_SPINS && READ_ONCE(*marks) == s->marks; i++)
+                        ;
                 return FLOW_AGAIN;
+        }
         if (!s->best_score)
                 return FLOW_NO_ROOM;
-        ret->index = n * FLOW_WAYS + way;
-        ret->generation = FLOW_GENERATION(s->best_control) + 1;
-        ret->tag = s->tag;
-        if (flow_may_stay(set, way, key, s->tag))
+        way = BOUND(s->best, FLOW_WAYS - 1);
+        if (!flow_take(marks, first + way, s, ret))
+                return FLOW_AGAIN;
+        if (!flow_is_elsewhere(first, way, key, s->marks, mark))
                 return FLOW_ADDED;
-        flow_release(set, way, ret->generation);
+        flow_unclaim(ret);
         return FLOW_AGAIN;
 }
 
-/*
- * Reserves an entry for the key, which is then BUSY. FLOW_ADDED, FLOW_EXISTS with the index and generation of the one
- * that is there, or FLOW_NO_ROOM, also when others keep the set busy.
- */
-static __always_inline int flow_claim(const struct tuple *key, struct flow_claim *ret, __u32 now)
+/* As flow_claim, where the set is full, has an entry of the same mark, or has just changed. */
+static __always_inline int flow_claim_slowly(const struct tuple *key, struct flow_claim *ret, __u32 first, __u32 mark,
+                                             __u32 now)
 {
         int r = FLOW_AGAIN;
 
         for (int i = 0; i < FLOW_TRIES && r == FLOW_AGAIN; i++)
-                r = flow_claim_once(key, ret, now);
+                r = flow_claim_once(key, ret, first, mark, now);
         return r == FLOW_AGAIN ? FLOW_NO_ROOM : r;
 }
 
-static __always_inline void flow_unclaim(const struct flow_claim *c)
+/*
+ * Reserves an entry for the key, which is then BUSY. FLOW_ADDED, FLOW_EXISTS with the index of the one that is there,
+ * or FLOW_NO_ROOM, also when others keep the set busy.
+ */
+static __always_inline int flow_claim(const struct tuple *key, struct flow_claim *ret, __u32 now)
 {
-        struct flow_set *set = flow_set_get(c->index / FLOW_WAYS);
+        __u64 hash = tuple_hash(key), *marks, old, free;
+        __u32 first = flow_set_of(hash, knobs.flow_sets) * FLOW_WAYS, way;
+        __u8 mark = flow_mark_of(hash);
+        struct flow *f;
 
-        if (set)
-                flow_release(set, BOUND(c->index, FLOW_WAYS - 1), c->generation);
+        marks = flow_marks_of(first);
+        if (!marks)
+                return FLOW_NO_ROOM;
+        old = READ_ONCE(*marks);
+        free = flow_match(old, 0);
+        way = BOUND(flow_lowest(free), FLOW_WAYS - 1);
+        f = flow_get(first + way);
+        if (!f)
+                return FLOW_NO_ROOM;
+        if (!free || flow_match(old & ~(FLOW_BYTES << 7), mark) ||
+            __sync_val_compare_and_swap(marks, old, old | (__u64)(mark | FLOW_MARK_BUSY) << way * 8) != old)
+                return flow_claim_slowly(key, ret, first, mark, now);
+        flow_begin(f, first + way, mark, ret);
+        return FLOW_ADDED;
 }
 
-/* Fills in a claimed entry and makes it LIVE. The exchange is a full barrier: whoever sees LIVE sees the rest. */
+/* Fills in a claimed entry and makes it LIVE; then it is nobody's. Whoever sees LIVE sees the rest. */
 static __always_inline void flow_publish(const struct flow_claim *c, const struct tuple *key, const struct tuple *to,
                                          const struct flow_new *n, __u32 flags, __u32 peer, __u32 now)
 {
-        struct flow_set *set = flow_set_get(c->index / FLOW_WAYS);
-        __u32 way = BOUND(c->index, FLOW_WAYS - 1);
-        struct flow *f;
+        __u64 *marks = flow_marks_of(c->index);
+        struct flow *f = flow_get(c->index);
 
-        if (!set)
+        if (!f || !marks)
                 return;
-        f = &set->flow[way];
         f->key = *key;
         f->new_src = to->src;
         f->new_dst = to->dst;
@@ -566,26 +621,24 @@ static __always_inline void flow_publish(const struct flow_claim *c, const struc
         *flow_word_of(f) = ((union flow_word){.flags = flags, .epoch = c->generation}).all;
         f->packets = 0;
         f->bytes = 0;
-        flow_mark(c->index, (__u64)c->tag << 32);
-        __sync_lock_test_and_set(&set->control[way], FLOW_CONTROL(c->tag, c->generation, FLOW_LIVE));
+        flow_barrier(f);
+        WRITE_ONCE(f->control, FLOW_CONTROL(c->generation, FLOW_LIVE));
+        flow_leave(marks, BOUND(c->index, FLOW_WAYS - 1), c->mark | FLOW_MARK_BUSY, c->mark);
 }
 
 /* Point 4: the entry of a reply key that is taken leads back to our own forward key. */
-static __always_inline bool flow_drop_orphan(const struct flow_claim *taken, const struct tuple *key)
+static __always_inline bool flow_drop_orphan(__u32 taken, const struct tuple *key)
 {
-        struct flow_set *set = flow_set_get(taken->index / FLOW_WAYS);
-        __u32 way = BOUND(taken->index, FLOW_WAYS - 1);
-        const struct flow *f;
-        __u64 control;
+        struct flow *f = flow_get(taken);
+        __u32 control;
 
-        if (!set)
+        if (!f)
                 return false;
-        f = &set->flow[way];
-        control = flow_control(set, way);
-        if (FLOW_GENERATION(control) != taken->generation || !addr_equal(&f->new_dst, &key->src) ||
+        control = flow_control(f);
+        if (FLOW_STATUS(control) != FLOW_LIVE || !addr_equal(&f->new_dst, &key->src) ||
             !addr_equal(&f->new_src, &key->dst) || f->new_dport != key->sport || f->new_sport != key->dport)
                 return false;
-        return flow_free(set, way, control);
+        return flow_free(taken, false, 0, FLOW_GENERATION(control));
 }
 
 /* The source port of a try. */
@@ -599,6 +652,18 @@ static __always_inline __be16 flow_port(const struct flow_work *w, int try)
         return bpf_htons(min + (READ_ONCE(w->port_start) + (__u32)try * 0x9e3779b1u) % (size ?: 1));
 }
 
+static __always_inline int flow_claim_reply_once(struct flow_work *w, __u32 now)
+{
+        int r;
+
+        if (tuple_equal(&w->reply, &w->fresh.key)) /* the forward key, which is claimed */
+                return FLOW_EXISTS;
+        r = flow_claim(&w->reply, &w->home, now);
+        if (r == FLOW_EXISTS && flow_drop_orphan(w->home.index, &w->fresh.key))
+                r = flow_claim(&w->reply, &w->home, now);
+        return r;
+}
+
 /* Reserves the reply's key, with whatever source port it takes. */
 static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 {
@@ -606,12 +671,11 @@ static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 
         WRITE_ONCE(w->port_start, (__u32)(tuple_hash(&w->fresh.key) >> 16));
         WRITE_ONCE(w->port_wanted, w->fresh.to.sport);
+        w->survey.own = w->there.index;
         for (int i = 0; i < FLOW_PORT_TRIES; i++) {
                 w->fresh.to.sport = flow_port(w, i);
                 tuple_reverse(&w->fresh.to, &w->reply);
-                r = flow_claim(&w->reply, &w->home, now);
-                if (r == FLOW_EXISTS && flow_drop_orphan(&w->home, &w->fresh.key))
-                        r = flow_claim(&w->reply, &w->home, now);
+                r = flow_claim_reply_once(w, now);
                 if (r != FLOW_EXISTS)
                         return r;
                 FLOW_COUNT(port_collisions);
@@ -623,15 +687,16 @@ static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 
 static __always_inline int flow_claim_both(struct flow_work *w, __u32 now)
 {
-        struct flow_set *set;
-        int r = flow_claim(&w->fresh.key, &w->there, now);
+        struct flow *f;
+        int r;
+
+        w->survey.own = FLOW_NOWHERE;
+        r = flow_claim(&w->fresh.key, &w->there, now);
 
         w->hit.index = w->there.index;
         if (r == FLOW_EXISTS) {
-                set = flow_set_get(w->there.index / FLOW_WAYS);
-                if (set && flow_read(set, BOUND(w->there.index, FLOW_WAYS - 1), &w->fresh.key, now, &w->hit))
-                        return FLOW_EXISTS;
-                return FLOW_NO_ROOM;
+                f = flow_get(w->there.index);
+                return f && flow_read(f, &w->fresh.key, now, &w->hit) ? FLOW_EXISTS : FLOW_NO_ROOM;
         }
         if (r != FLOW_ADDED)
                 return r;

@@ -166,10 +166,10 @@ static __always_inline enum reason translate_insert(struct packet *p, struct flo
  * sends itself and leaves the rest to the uplink's program. */
 static __always_inline void translate_account_at(const struct packet *p, const struct flow_hit *hit, __u32 now)
 {
-        struct flow_set *set = flow_set_get(hit->index / FLOW_WAYS);
+        struct flow *f = flow_get(hit->index);
 
-        if (set)
-                translate_account(p, &set->flow[BOUND(hit->index, FLOW_WAYS - 1)], hit, now);
+        if (f)
+                translate_account(p, f, hit, now);
 }
 
 /* What choosing works on. */

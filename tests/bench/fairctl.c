@@ -87,6 +87,7 @@ static struct flow flow(uint32_t index)
                          .backend = backend,
                          .service = service + 1,
                          .peer = index ^ 1,
+                         .control = FLOW_CONTROL(1, FLOW_LIVE),
                          .seen = now,
                          .created = now - n % 100,
                          .flags = index & 1 ? FLOW_REPLY : 0,
@@ -105,10 +106,8 @@ static void fill_flows(struct datapath *dp)
 
         if (sets == MAP_FAILED)
                 die("the flow table");
-        for (uint32_t i = 0; i < FLOWS; i++) {
+        for (uint32_t i = 0; i < FLOWS; i++)
                 sets[i / FLOW_WAYS].flow[i % FLOW_WAYS] = flow(i);
-                sets[i / FLOW_WAYS].control[i % FLOW_WAYS] = FLOW_CONTROL(1, 1, FLOW_LIVE);
-        }
         munmap(sets, size);
 }
 

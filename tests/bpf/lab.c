@@ -326,12 +326,17 @@ void lab_open(struct lab *ret, const struct knobs *knobs)
         ret->flows = mmap(NULL, flows_size(ret), PROT_READ | PROT_WRITE, MAP_SHARED, ret->map[MAP_FLOWS], 0);
         if (ret->flows == MAP_FAILED)
                 die(EXIT_FAILURE, "mmap of the flow table", errno);
+        ret->flow_marks = mmap(NULL, ret->knobs.flow_sets * sizeof(*ret->flow_marks), PROT_READ | PROT_WRITE,
+                               MAP_SHARED, ret->map[MAP_FLOW_MARKS], 0);
+        if (ret->flow_marks == MAP_FAILED)
+                die(EXIT_FAILURE, "mmap of the flow table's marks", errno);
         lab_reset(ret);
 }
 
 void lab_close(struct lab *lab)
 {
         munmap(lab->flows, flows_size(lab));
+        munmap(lab->flow_marks, lab->knobs.flow_sets * sizeof(*lab->flow_marks));
         for (size_t i = 0; i < sizeof(lab->objects) / sizeof(*lab->objects); i++)
                 bpf_object__close(lab->objects[i]);
 }
@@ -351,6 +356,7 @@ static void clear_hash(struct lab *lab, enum map_id map)
 void lab_clear_flows(struct lab *lab)
 {
         memset(lab->flows, 0, flows_size(lab));
+        memset(lab->flow_marks, 0, lab->knobs.flow_sets * sizeof(*lab->flow_marks));
 }
 
 void lab_reset(struct lab *lab)
@@ -547,7 +553,7 @@ size_t lab_flows(struct lab *lab, struct flow *ret, size_t max)
                 for (int way = 0; way < FLOW_WAYS; way++) {
                         struct flow_set *one = &lab->flows[set_index];
 
-                        if (FLOW_STATUS(one->control[way]) != FLOW_LIVE)
+                        if (FLOW_STATUS(one->flow[way].control) != FLOW_LIVE)
                                 continue;
                         if (n < max)
                                 ret[n] = one->flow[way];

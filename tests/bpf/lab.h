@@ -32,6 +32,7 @@ struct lab {
         int program[HOOK_COUNT];
         uint32_t pod_a, pod_b, uplink, vxlan; /* interface indexes */
         struct flow_set *flows;
+        uint64_t *flow_marks; /* as many words */
         uint32_t route_epoch;
         uint32_t next_service, next_backend, next_line;
         int cpus;

@@ -164,8 +164,8 @@ static void put_pair(struct datapath *dp)
                 struct flow_set set;
 
                 assert_int_equal(map_lookup(datapath_maps(dp)->m[MAP_FLOWS], &at[i], &set), 0);
-                set.control[i] = FLOW_CONTROL(flow_tag_of(tuple_hash(&flows[i].key)), 1, FLOW_LIVE);
                 set.flow[i] = flows[i];
+                set.flow[i].control = FLOW_CONTROL(1, FLOW_LIVE);
                 set.flow[i].peer = at[!i] * FLOW_WAYS + !i;
                 assert_int_equal(map_update(datapath_maps(dp)->m[MAP_FLOWS], &at[i], &set), 0);
         }
@@ -177,7 +177,7 @@ static uint32_t live_flows(struct datapath *dp)
         uint32_t n = 0;
 
         for (uint32_t i = 0; i < entries_of(dp, MAP_FLOWS) * FLOW_WAYS; i++)
-                n += FLOW_STATUS(sets[i / FLOW_WAYS].control[i % FLOW_WAYS]) == FLOW_LIVE;
+                n += FLOW_STATUS(sets[i / FLOW_WAYS].flow[i % FLOW_WAYS].control) == FLOW_LIVE;
         return n;
 }
 

@@ -21,7 +21,7 @@ static bool has_peer(const struct lab *lab, const struct flow *f, uint32_t index
         const struct flow_set *set = &lab->flows[f->peer / FLOW_WAYS];
         const struct flow *peer = &set->flow[f->peer % FLOW_WAYS];
 
-        return FLOW_STATUS(set->control[f->peer % FLOW_WAYS]) == FLOW_LIVE && peer->peer == index &&
+        return FLOW_STATUS(peer->control) == FLOW_LIVE && peer->peer == index &&
                memcmp(&peer->key.dst, &f->new_src, sizeof(struct addr)) == 0 && peer->key.dport == f->new_sport;
 }
 
@@ -34,8 +34,8 @@ size_t table_check(const struct lab *lab)
                 const struct flow_set *set = &lab->flows[i / FLOW_WAYS];
                 const struct flow *f = &set->flow[i % FLOW_WAYS];
 
-                assert_int_not_equal(FLOW_STATUS(set->control[i % FLOW_WAYS]), FLOW_BUSY);
-                if (FLOW_STATUS(set->control[i % FLOW_WAYS]) != FLOW_LIVE)
+                assert_int_not_equal(FLOW_STATUS(f->control), FLOW_BUSY);
+                if (FLOW_STATUS(f->control) != FLOW_LIVE)
                         continue;
                 live[n++] = f;
                 orphans += !has_peer(lab, f, i);

@@ -192,8 +192,8 @@ static void flows_are_listed_but_those_that_are_over(void **state)
         set.flow[4].flags = FLOW_REPLY;
         set.flow[5] = flow("10.0.0.6", IPPROTO_TCP, FLOW_ESTABLISHED, now);
         for (uint32_t way = 0; way < 5; way++)
-                set.control[way] = FLOW_CONTROL(1, 1, FLOW_LIVE);
-        set.control[5] = FLOW_CONTROL(1, 1, FLOW_BUSY);
+                set.flow[way].control = FLOW_CONTROL(1, FLOW_LIVE);
+        set.flow[5].control = FLOW_CONTROL(1, FLOW_BUSY);
         put_name(dp, 7, "ns/web:http/TCP");
         put(dp, MAP_FLOWS, &set_index, &set);
         text = text_of("flows");

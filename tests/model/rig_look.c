@@ -53,7 +53,7 @@ static struct flow_counters read_flow_counters(struct rig *rig)
 void rig_look_begin(struct rig *rig)
 {
         memset(rig->shadow, 0, rig->lab.knobs.flow_sets * sizeof(struct flow_set));
-        memset(rig->lab.flows, 0, rig->lab.knobs.flow_sets * sizeof(struct flow_set));
+        lab_clear_flows(&rig->lab);
         read_counters(rig, rig->counters);
         rig->flow_counters = read_flow_counters(rig);
 }
@@ -64,7 +64,7 @@ static void decode(const struct rig *rig, const struct flow_set *sets, uint32_t 
                    struct seen_half *ret)
 {
         const struct flow *f = &sets[set].flow[way];
-        uint64_t control = sets[set].control[way];
+        uint32_t control = f->control;
 
         *ret = (struct seen_half){.live = FLOW_STATUS(control) == FLOW_LIVE};
         if (!ret->live)
@@ -94,8 +94,7 @@ static void look_at_flows(struct rig *rig, struct observed *ret)
                 for (uint32_t way = 0; way < FLOW_WAYS && ret->nchanges < CHANGES_MAX; way++) {
                         struct seen_change *c = &ret->changes[ret->nchanges];
 
-                        if (now->control[way] == was->control[way] &&
-                            memcmp(&now->flow[way], &was->flow[way], sizeof(struct flow)) == 0)
+                        if (memcmp(&now->flow[way], &was->flow[way], sizeof(struct flow)) == 0)
                                 continue;
                         decode(rig, rig->shadow, set, way, &c->was);
                         decode(rig, rig->lab.flows, set, way, &c->is);

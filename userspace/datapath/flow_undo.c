@@ -26,15 +26,15 @@ void flow_undo_close(struct flow_undo *u)
         *u = FLOW_UNDO_NULL;
 }
 
-static uint64_t read_control(const struct flow_set *set, uint32_t way)
+static uint32_t read_control(const struct flow_set *set, uint32_t way)
 {
-        return __atomic_load_n((const uint64_t *)&set->control[way], __ATOMIC_ACQUIRE);
+        return __atomic_load_n(&set->flow[way].control, __ATOMIC_ACQUIRE);
 }
 
 /* A copy of a live entry that nobody changed meanwhile. */
-static bool read_entry(const struct flow_set *set, uint32_t way, struct flow *ret, uint64_t *ret_control)
+static bool read_entry(const struct flow_set *set, uint32_t way, struct flow *ret, uint32_t *ret_control)
 {
-        uint64_t control = read_control(set, way);
+        uint32_t control = read_control(set, way);
 
         if (FLOW_STATUS(control) != FLOW_LIVE)
                 return false;
@@ -72,7 +72,7 @@ bool flow_undo_has_room(const struct flow_undo *u, const struct tuple *key, cons
 
         for (uint32_t way = 0; way < FLOW_WAYS; way++) {
                 struct flow f;
-                uint64_t control;
+                uint32_t control;
 
                 if (FLOW_STATUS(read_control(set, way)) == FLOW_FREE)
                         return true;
@@ -82,11 +82,12 @@ bool flow_undo_has_room(const struct flow_undo *u, const struct tuple *key, cons
         return false;
 }
 
-static bool free_entry(struct flow_set *set, uint32_t way, uint64_t control)
+/* Without owning the way: its mark stays, and whoever comes there finds that nothing is behind it. */
+static bool free_entry(struct flow_set *set, uint32_t way, uint32_t control)
 {
-        uint64_t freed = FLOW_CONTROL(0, FLOW_GENERATION(control), FLOW_FREE);
+        uint32_t freed = FLOW_CONTROL(FLOW_GENERATION(control), FLOW_FREE);
 
-        return __atomic_compare_exchange_n((uint64_t *)&set->control[way], &control, freed, false, __ATOMIC_SEQ_CST,
+        return __atomic_compare_exchange_n(&set->flow[way].control, &control, freed, false, __ATOMIC_SEQ_CST,
                                            __ATOMIC_SEQ_CST);
 }
 
@@ -94,7 +95,7 @@ int flow_undo_remove(const struct flow_undo *u, const struct flow_found *found)
 {
         uint32_t peer = found->flow.peer;
         struct flow other;
-        uint64_t control;
+        uint32_t control;
         int freed = free_entry(&u->sets[found->index / FLOW_WAYS], found->index % FLOW_WAYS, found->control);
 
         if (!freed || peer / FLOW_WAYS >= u->count || peer == found->index)

@@ -25,7 +25,7 @@ void flow_undo_close(struct flow_undo *u);
 
 struct flow_found {
         uint32_t index;   /* of the entry */
-        uint64_t control; /* its word when it was read */
+        uint32_t control; /* its word when it was read */
         struct flow flow; /* a copy */
 };
 

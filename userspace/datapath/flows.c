@@ -32,12 +32,10 @@ void flow_reader_close(struct flow_reader *r)
         *r = FLOW_READER_NULL;
 }
 
-static uint64_t control_of(const struct flow_set *set, uint32_t way, int order)
+static uint32_t control_of(const struct flow *f, int order)
 {
-        const uint64_t *control = (const uint64_t *)&set->control[way];
-
-        return order == __ATOMIC_ACQUIRE ? __atomic_load_n(control, __ATOMIC_ACQUIRE)
-                                         : __atomic_load_n(control, __ATOMIC_RELAXED);
+        return order == __ATOMIC_ACQUIRE ? __atomic_load_n(&f->control, __ATOMIC_ACQUIRE)
+                                         : __atomic_load_n(&f->control, __ATOMIC_RELAXED);
 }
 
 static void fill(const struct flow *f, struct flow_entry *ret)
@@ -63,14 +61,16 @@ static void fill(const struct flow *f, struct flow_entry *ret)
 /* bpf/lib/flow.h, point 2: a copy is whole when the control word is the same live one before and after. */
 static bool read_way(const struct flow_set *set, uint32_t way, struct flow_entry *ret)
 {
+        const struct flow *f = &set->flow[way];
+
         for (int i = 0; i < TRIES; i++) {
-                uint64_t before = control_of(set, way, __ATOMIC_ACQUIRE);
+                uint32_t before = control_of(f, __ATOMIC_ACQUIRE);
 
                 if (FLOW_STATUS(before) != FLOW_LIVE)
                         return false;
-                fill(&set->flow[way], ret);
+                fill(f, ret);
                 __atomic_thread_fence(__ATOMIC_ACQUIRE);
-                if (control_of(set, way, __ATOMIC_RELAXED) == before)
+                if (control_of(f, __ATOMIC_RELAXED) == before)
                         return true;
         }
         return false;
@@ -129,7 +129,7 @@ void flow_census(const struct flow_reader *r, const struct flow_timeouts *t, uin
                 uint32_t used = 0;
 
                 for (uint32_t way = 0; way < FLOW_WAYS; way++) {
-                        if (FLOW_STATUS(control_of(set, way, __ATOMIC_RELAXED)) != FLOW_LIVE)
+                        if (FLOW_STATUS(control_of(&set->flow[way], __ATOMIC_RELAXED)) != FLOW_LIVE)
                                 continue;
                         if (!is_used(&set->flow[way], t, now)) {
                                 ret->over++;

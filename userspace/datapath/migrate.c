@@ -87,82 +87,40 @@ int migrate_copy(struct map *from, struct map *to, const struct converter *conve
 }
 
 /* A live entry as it was at one moment. False when there is none, or a program changes it. */
-static bool read_flow(const struct flow_set *set, uint32_t way, uint64_t *ret_control, struct flow *ret)
+static bool read_flow(struct flow_table t, uint32_t index, struct flow *ret)
 {
-        uint64_t control = __atomic_load_n(&set->control[way], __ATOMIC_ACQUIRE);
+        const struct flow *f = &t.sets[index / FLOW_WAYS].flow[index % FLOW_WAYS];
+        uint32_t control = __atomic_load_n(&f->control, __ATOMIC_ACQUIRE);
 
         if (FLOW_STATUS(control) != FLOW_LIVE)
                 return false;
-        memcpy(ret, &set->flow[way], sizeof(*ret));
+        memcpy(ret, f, sizeof(*ret));
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        *ret_control = control;
-        return __atomic_load_n(&set->control[way], __ATOMIC_RELAXED) == control;
+        return __atomic_load_n(&f->control, __ATOMIC_RELAXED) == control;
 }
 
-/* The way of a set that holds that key, or -1. */
-static int find_way(const struct flow_set *set, uint32_t tag, const struct tuple *key)
+/* Has the set a live entry of that key? */
+static bool has_flow(struct flow_table t, uint64_t hash, const struct tuple *key)
 {
+        uint32_t first = flow_set_of(hash, t.count) * FLOW_WAYS;
         struct flow flow;
-        uint64_t control;
 
-        for (uint32_t way = 0; way < FLOW_WAYS; way++)
-                if (read_flow(set, way, &control, &flow) && FLOW_TAG(control) == tag &&
-                    memcmp(&flow.key, key, sizeof(*key)) == 0)
-                        return (int)way;
-        return -1;
-}
-
-/* Claims a free way: *ret_index names it in the whole table. False when the set has none. */
-static bool claim_way(struct flow_table t, uint64_t hash, uint32_t *ret_index)
-{
-        uint32_t index = flow_set_of(hash, t.count);
-        struct flow_set *set = &t.sets[index];
-
-        for (uint32_t way = 0; way < FLOW_WAYS; way++) {
-                __u64 control = __atomic_load_n(&set->control[way], __ATOMIC_RELAXED);
-
-                if (FLOW_STATUS(control) == FLOW_FREE &&
-                    __atomic_compare_exchange_n(&set->control[way], &control,
-                                                FLOW_CONTROL(flow_tag_of(hash), FLOW_GENERATION(control), FLOW_BUSY),
-                                                false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-                        *ret_index = index * FLOW_WAYS + way;
+        for (uint32_t i = first; i < first + FLOW_WAYS; i++)
+                if (read_flow(t, i, &flow) && memcmp(&flow.key, key, sizeof(*key)) == 0)
                         return true;
-                }
-        }
         return false;
 }
 
-static __u64 *control_at(struct flow_table t, uint32_t index)
+/* Changes the byte of a way that is ours. */
+static void leave_way(struct flow_table t, uint32_t index, uint8_t from, uint8_t to)
 {
-        return &t.sets[index / FLOW_WAYS].control[index % FLOW_WAYS];
+        __atomic_fetch_xor(&t.marks[index / FLOW_WAYS], (uint64_t)(uint8_t)(from ^ to) << index % FLOW_WAYS * 8,
+                           __ATOMIC_ACQ_REL);
 }
 
-/* FREE again, or LIVE with the next generation. */
-static void leave_way(struct flow_table t, uint32_t index, enum flow_status status)
+static struct flow *flow_at(struct flow_table t, uint32_t index)
 {
-        __u64 *control = control_at(t, index), held = __atomic_load_n(control, __ATOMIC_RELAXED);
-
-        __atomic_store_n(control, FLOW_CONTROL(FLOW_TAG(held), FLOW_GENERATION(held) + (status == FLOW_LIVE), status),
-                         __ATOMIC_RELEASE);
-}
-
-static void mark(struct flow_table t, uint32_t index, uint64_t hash)
-{
-        uint8_t *marks = (uint8_t *)&t.marks[index / FLOW_WAYS];
-
-        __atomic_store_n(&marks[index % FLOW_WAYS], flow_mark_of(hash), __ATOMIC_RELAXED);
-}
-
-/* LIVE comes after the mark: leave_way releases. */
-static void write_flow(struct flow_table t, uint32_t index, const struct flow *flow, uint32_t peer)
-{
-        struct flow *to = &t.sets[index / FLOW_WAYS].flow[index % FLOW_WAYS];
-
-        mark(t, index, (uint64_t)FLOW_TAG(*control_at(t, index)) << 32);
-
-        memcpy(to, flow, sizeof(*to));
-        to->peer = peer;
-        leave_way(t, index, FLOW_LIVE);
+        return &t.sets[index / FLOW_WAYS].flow[index % FLOW_WAYS];
 }
 
 /* Hashes want an alignment that entries of the table have, and that says so. */
@@ -173,20 +131,65 @@ static uint64_t key_hash(const struct flow *flow)
         return tuple_hash(&key);
 }
 
-/* Both directions or none. */
+/* The lowest free way of the word of marks, or FLOW_WAYS. */
+static uint32_t free_way(uint64_t marks)
+{
+        uint32_t way = 0;
+
+        while (way < FLOW_WAYS && marks >> way * 8 & 0xff)
+                way++;
+        return way;
+}
+
+/* Owns a free way for a key that has no entry: *ret_index names it in the whole table. -EEXIST, or -ENOSPC when the set
+ * has none. As the programs do it (bpf/lib/flow.h, point 3). */
+static int claim_way(struct flow_table t, const struct flow *flow, uint32_t *ret_index)
+{
+        uint64_t hash = key_hash(flow), *marks = &t.marks[flow_set_of(hash, t.count)], old, busy;
+        uint32_t way;
+
+        do {
+                old = __atomic_load_n(marks, __ATOMIC_ACQUIRE);
+                if (has_flow(t, hash, &flow->key))
+                        return -EEXIST;
+                way = free_way(old);
+                if (way == FLOW_WAYS)
+                        return -ENOSPC;
+                busy = old | (uint64_t)(flow_mark_of(hash) | FLOW_MARK_BUSY) << way * 8;
+        } while (!__atomic_compare_exchange_n(marks, &old, busy, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+        *ret_index = flow_set_of(hash, t.count) * FLOW_WAYS + way;
+        return 0;
+}
+
+/* Into a way that is ours, which is everybody's then. */
+static void write_flow(struct flow_table t, uint32_t index, const struct flow *flow, uint32_t peer)
+{
+        struct flow *to = flow_at(t, index);
+        uint8_t mark = flow_mark_of(key_hash(flow));
+        uint32_t generation = FLOW_GENERATION(to->control) + 1;
+
+        __atomic_store_n(&to->control, FLOW_CONTROL(generation, FLOW_BUSY), __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        memcpy((char *)to + sizeof(to->control), (const char *)flow + sizeof(to->control),
+               sizeof(*to) - sizeof(to->control));
+        to->peer = peer;
+        to->epoch = (__u16)generation;
+        __atomic_store_n(&to->control, FLOW_CONTROL(generation, FLOW_LIVE), __ATOMIC_RELEASE);
+        leave_way(t, index, mark | FLOW_MARK_BUSY, mark);
+}
+
+/* Both directions or none. False: there is no room. */
 static bool insert_pair(struct flow_table t, const struct flow *forward, const struct flow *reply)
 {
-        uint64_t hashes[2] = {key_hash(forward), key_hash(reply)};
         uint32_t at[2];
+        int r = claim_way(t, forward, &at[0]);
 
-        if (find_way(&t.sets[flow_set_of(hashes[0], t.count)], flow_tag_of(hashes[0]), &forward->key) >= 0 ||
-            find_way(&t.sets[flow_set_of(hashes[1], t.count)], flow_tag_of(hashes[1]), &reply->key) >= 0)
-                return true;
-        if (!claim_way(t, hashes[0], &at[0]))
-                return false;
-        if (!claim_way(t, hashes[1], &at[1])) {
-                leave_way(t, at[0], FLOW_FREE);
-                return false;
+        if (r)
+                return r == -EEXIST;
+        r = claim_way(t, reply, &at[1]);
+        if (r) {
+                leave_way(t, at[0], flow_mark_of(key_hash(forward)) | FLOW_MARK_BUSY, 0);
+                return r == -EEXIST;
         }
         write_flow(t, at[0], forward, at[1]);
         write_flow(t, at[1], reply, at[0]);
@@ -196,16 +199,14 @@ static bool insert_pair(struct flow_table t, const struct flow *forward, const s
 void migrate_flows(struct flow_table from, struct flow_table to, size_t *ret_lost)
 {
         struct flow forward, reply;
-        uint64_t control;
         size_t lost = 0;
 
         for (uint32_t i = 0; i < from.count * FLOW_WAYS; i++) {
-                if (!read_flow(&from.sets[i / FLOW_WAYS], i % FLOW_WAYS, &control, &forward) ||
-                    forward.flags & FLOW_REPLY || forward.peer / FLOW_WAYS >= from.count)
+                if (!read_flow(from, i, &forward) || forward.flags & FLOW_REPLY ||
+                    forward.peer / FLOW_WAYS >= from.count)
                         continue;
                 /* the other direction has it as its peer, or has been evicted since */
-                if (read_flow(&from.sets[forward.peer / FLOW_WAYS], forward.peer % FLOW_WAYS, &control, &reply) &&
-                    reply.peer == i && !insert_pair(to, &forward, &reply))
+                if (read_flow(from, forward.peer, &reply) && reply.peer == i && !insert_pair(to, &forward, &reply))
                         lost++;
         }
         *ret_lost = lost;
@@ -213,11 +214,14 @@ void migrate_flows(struct flow_table from, struct flow_table to, size_t *ret_los
 
 void migrate_mark_flows(struct flow_table t)
 {
-        for (uint32_t i = 0; i < t.count * FLOW_WAYS; i++) {
-                uint64_t control = __atomic_load_n(control_at(t, i), __ATOMIC_ACQUIRE);
+        struct flow flow;
 
-                if (FLOW_STATUS(control) == FLOW_LIVE)
-                        mark(t, i, (uint64_t)FLOW_TAG(control) << 32);
+        for (uint32_t i = 0; i < t.count * FLOW_WAYS; i++) {
+                uint8_t known =
+                        (uint8_t)(__atomic_load_n(&t.marks[i / FLOW_WAYS], __ATOMIC_RELAXED) >> i % FLOW_WAYS * 8);
+
+                if (!known && read_flow(t, i, &flow))
+                        leave_way(t, i, 0, flow_mark_of(key_hash(&flow)));
         }
 }
 

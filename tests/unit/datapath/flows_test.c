@@ -28,7 +28,7 @@ static struct flow_set *set_of(struct flow_reader *r, uint32_t index)
 static void put(struct flow_reader *r, uint32_t index, const struct flow *f)
 {
         set_of(r, index)->flow[index % FLOW_WAYS] = *f;
-        set_of(r, index)->control[index % FLOW_WAYS] = FLOW_CONTROL(1, 1, FLOW_LIVE);
+        set_of(r, index)->flow[index % FLOW_WAYS].control = FLOW_CONTROL(1, FLOW_LIVE);
 }
 
 static void only_live_entries_are_seen(void **state)
@@ -43,7 +43,7 @@ static void only_live_entries_are_seen(void **state)
         put(&r, 3, &f);
         put(&r, 31, &f);
         put(&r, 12, &f);
-        set_of(&r, 12)->control[12 % FLOW_WAYS] = FLOW_CONTROL(1, 1, FLOW_BUSY);
+        set_of(&r, 12)->flow[12 % FLOW_WAYS].control = FLOW_CONTROL(1, FLOW_BUSY);
         for (i = 0; flow_reader_next(&r, &i, &e); i++) {
                 assert_true(i == 3 || i == 31);
                 assert_int_equal(e.packets, 7);
@@ -134,15 +134,14 @@ static struct {
 /* A new life of the entry, all of whose fields say the same number; as bpf/lib/flow.h does it. */
 static void rewrite(struct flow_set *set, uint32_t way, uint32_t n)
 {
-        uint64_t *control = (uint64_t *)&set->control[way];
         struct flow *f = &set->flow[way];
 
-        __atomic_exchange_n(control, FLOW_CONTROL(n, n, FLOW_BUSY), __ATOMIC_SEQ_CST);
-        memset(f, (int)(n & 0xff), sizeof(*f));
+        __atomic_exchange_n(&f->control, FLOW_CONTROL(n, FLOW_BUSY), __ATOMIC_SEQ_CST);
+        memset((char *)f + sizeof(f->control), (int)(n & 0xff), sizeof(*f) - sizeof(f->control));
         f->seen = f->created = f->packets = n;
         f->bytes = n;
         f->service = f->backend = f->peer = n;
-        __atomic_exchange_n(control, FLOW_CONTROL(n, n, FLOW_LIVE), __ATOMIC_SEQ_CST);
+        __atomic_exchange_n(&f->control, FLOW_CONTROL(n, FLOW_LIVE), __ATOMIC_SEQ_CST);
 }
 
 static void *write_all_the_time(void *userdata)

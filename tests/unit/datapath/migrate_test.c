@@ -164,7 +164,7 @@ static void table_free(struct flow_table t)
 
 static bool is_marked(struct flow_table t, uint32_t index, uint64_t hash)
 {
-        return ((const uint8_t *)t.marks)[index] == flow_mark_of(hash);
+        return (t.marks[index / FLOW_WAYS] >> index % FLOW_WAYS * 8 & 0xff) == flow_mark_of(hash);
 }
 
 static struct flow forward_flow(uint32_t n)
@@ -200,10 +200,10 @@ static uint32_t place(struct flow_table t, const struct flow *f, uint32_t genera
         uint32_t set = flow_set_of(hash, t.count);
 
         for (uint32_t way = 0; way < FLOW_WAYS; way++) {
-                if (FLOW_STATUS(t.sets[set].control[way]) != FLOW_FREE)
+                if (FLOW_STATUS(t.sets[set].flow[way].control) != FLOW_FREE)
                         continue;
-                t.sets[set].control[way] = FLOW_CONTROL(flow_tag_of(hash), generation, FLOW_LIVE);
                 t.sets[set].flow[way] = *f;
+                t.sets[set].flow[way].control = FLOW_CONTROL(generation, FLOW_LIVE);
                 return set * FLOW_WAYS + way;
         }
         return UINT32_MAX;
@@ -220,8 +220,7 @@ static uint32_t find(struct flow_table t, const struct tuple *key)
         uint32_t set = flow_set_of(hash, t.count);
 
         for (uint32_t way = 0; way < FLOW_WAYS; way++)
-                if (FLOW_STATUS(t.sets[set].control[way]) == FLOW_LIVE &&
-                    FLOW_TAG(t.sets[set].control[way]) == flow_tag_of(hash) &&
+                if (FLOW_STATUS(t.sets[set].flow[way].control) == FLOW_LIVE &&
                     memcmp(&t.sets[set].flow[way].key, key, sizeof(*key)) == 0)
                         return set * FLOW_WAYS + way;
         return UINT32_MAX;
@@ -244,7 +243,7 @@ static uint32_t count_live(struct flow_table t)
         uint32_t n = 0;
 
         for (uint32_t i = 0; i < t.count * FLOW_WAYS; i++)
-                n += FLOW_STATUS(t.sets[i / FLOW_WAYS].control[i % FLOW_WAYS]) == FLOW_LIVE;
+                n += FLOW_STATUS(t.sets[i / FLOW_WAYS].flow[i % FLOW_WAYS].control) == FLOW_LIVE;
         return n;
 }
 
@@ -304,7 +303,7 @@ static void flows_that_find_no_room_are_lost_with_their_other_half(void **state)
         assert_true(lost > 0);
         assert_int_equal(count_live(to) + 2 * lost, 600);
         for (uint32_t i = 0; i < to.count * FLOW_WAYS; i++)
-                if (FLOW_STATUS(to.sets[i / FLOW_WAYS].control[i % FLOW_WAYS]) == FLOW_LIVE)
+                if (FLOW_STATUS(to.sets[i / FLOW_WAYS].flow[i % FLOW_WAYS].control) == FLOW_LIVE)
                         assert_int_equal(flow_at(to, flow_at(to, i)->peer)->peer, i);
         table_free(from);
         table_free(to);
@@ -314,21 +313,24 @@ static void what_is_being_written_or_has_lost_its_half_is_left_alone(void **stat
 {
         struct flow_table from = table_new(64), to = table_new(64);
         struct flow orphan = forward_flow(1000), f = forward_flow(3);
-        uint64_t busy = FLOW_CONTROL(0x1234, 9, FLOW_BUSY);
         uint32_t set = flow_set_of(tuple_hash(&f.key), 64), at;
+        uint64_t busy = 0x12 | FLOW_MARK_BUSY;
         size_t lost;
 
         add_pairs(from, 20);
         orphan.peer = 12345678;
         assert_true(place(from, &orphan, 1) != UINT32_MAX);
         at = find(from, &f.key);
-        to.sets[set].control[0] = busy;
+        to.marks[set] = busy;
+        to.sets[set].flow[0].control = FLOW_CONTROL(9, FLOW_BUSY);
         migrate_flows(from, to, &lost);
-        assert_int_equal(to.sets[set].control[0], busy);
+        assert_int_equal(to.marks[set] & 0xff, busy);
+        assert_int_equal(to.sets[set].flow[0].control, FLOW_CONTROL(9, FLOW_BUSY));
         assert_int_equal(count_live(to), 40);
         check_pair(to, 3);
-        from.sets[at / FLOW_WAYS].control[at % FLOW_WAYS] = busy;
+        flow_at(from, at)->control = FLOW_CONTROL(9, FLOW_BUSY);
         memset(to.sets, 0, 64 * sizeof(struct flow_set));
+        memset(to.marks, 0, 64 * sizeof(uint64_t));
         migrate_flows(from, to, &lost);
         assert_int_equal(count_live(to), 38);
         table_free(from);
@@ -344,11 +346,12 @@ static void a_taken_way_gets_another_generation(void **state)
 
         add_pairs(from, 1);
         for (uint32_t way = 0; way < FLOW_WAYS; way++)
-                to.sets[set].control[way] = FLOW_CONTROL(7, 41, FLOW_FREE);
+                to.sets[set].flow[way].control = FLOW_CONTROL(41, FLOW_FREE);
         migrate_flows(from, to, &lost);
         at = find(to, &f.key);
         assert_true(at != UINT32_MAX);
-        assert_int_equal(FLOW_GENERATION(to.sets[set].control[at % FLOW_WAYS]), 42);
+        assert_int_equal(FLOW_GENERATION(flow_at(to, at)->control), 42);
+        assert_int_equal(flow_at(to, at)->epoch, 42);
         table_free(from);
         table_free(to);
 }

@@ -48,11 +48,11 @@ static uint32_t put(const struct tuple *key, uint32_t seen, uint32_t peer)
         uint64_t hash = tuple_hash(key);
         uint32_t n = flow_set_of(hash, SETS), way = 0;
 
-        while (FLOW_STATUS(sets[n].control[way]) == FLOW_LIVE)
+        while (FLOW_STATUS(sets[n].flow[way].control) == FLOW_LIVE)
                 way++;
         assert_true(way < FLOW_WAYS);
         sets[n].flow[way] = (struct flow){.key = *key, .seen = seen, .created = seen, .peer = peer};
-        sets[n].control[way] = FLOW_CONTROL(flow_tag_of(hash), 7, FLOW_LIVE);
+        sets[n].flow[way].control = FLOW_CONTROL(7, FLOW_LIVE);
         return n * FLOW_WAYS + way;
 }
 
@@ -85,9 +85,9 @@ static void an_entry_that_is_anothers_by_now_is_left_alone(void **state)
         struct flow_found found;
 
         assert_true(flow_undo_find(&table, &there, &timeouts, 101, &found));
-        sets[a / FLOW_WAYS].control[a % FLOW_WAYS] = FLOW_CONTROL(1, 8, FLOW_LIVE);
+        sets[a / FLOW_WAYS].flow[a % FLOW_WAYS].control = FLOW_CONTROL(8, FLOW_LIVE);
         assert_int_equal(flow_undo_remove(&table, &found), 0);
-        assert_int_equal(FLOW_STATUS(sets[a / FLOW_WAYS].control[a % FLOW_WAYS]), FLOW_LIVE);
+        assert_int_equal(FLOW_STATUS(sets[a / FLOW_WAYS].flow[a % FLOW_WAYS].control), FLOW_LIVE);
 }
 
 static void a_peer_of_somebody_elses_is_left_alone(void **state)
