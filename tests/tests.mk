@@ -37,7 +37,7 @@ test: deps ## deps, build, every check and test; the last line is "N passed, N f
 check-root: all ## the tests that need root (namespaces, mounts, BPF)
 	@tests/run --build $(O) --root
 
-check-kernels: all bpftests ## the dataplane on Debian 12's own kernel (6.1), emulated: 10 to 20 minutes
+check-kernels: all bpftests ## the dataplane on Debian 12's own kernel (6.1), emulated: half an hour
 	@tools/dev/deps.sh kernels
 	@tests/kernels/run --build $(O)
 
