@@ -72,7 +72,8 @@ static __always_inline struct service_stats *service_stats_get(__u32 id)
 
 /*
  * Copies the frontend. An element of a hash map may be given to another key while it is read (the kernel reuses it at
- * once when the agent replaces a value), so the copy counts only if the key has the same element afterwards.
+ * once when the agent replaces a value), so the copy counts only if the key has the same element afterwards. For the
+ * same reason a key that is there may be missed once, by a look-up that was at the element at that moment.
  */
 static __always_inline bool service_get(const struct addr *a, __be16 port, __u8 proto, struct service *ret)
 {
@@ -81,8 +82,10 @@ static __always_inline bool service_get(const struct addr *a, __be16 port, __u8 
 
         for (int i = 0; i < 3; i++) {
                 svc = bpf_map_lookup_elem(&services, &key);
-                if (!svc)
+                if (!svc && i)
                         return false;
+                if (!svc)
+                        continue;
                 *ret = *(const volatile struct service *)svc;
                 if (svc == bpf_map_lookup_elem(&services, &key))
                         return true;

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "bpf/kernel.h"
 #include "bpf/oracle.h"
 #include "bpf/story.h"
 #include "bpf/table.h"
@@ -48,7 +49,7 @@ struct sender {
         int number, family;
         uint8_t proto;
         bool one_flow; /* else each packet is a new one */
-        uint32_t packets, dropped, wrong, unlike;
+        uint32_t packets, dropped, refused, wrong, unlike;
         uint64_t last; /* set that was seen */
 };
 
@@ -147,6 +148,10 @@ static void judge(struct sender *s, const struct lab_run *run, struct packet_spe
                 s->dropped++;
                 return;
         }
+        if (memcmp(run->out.data, packet_mac(MAC_POD_A), 6) == 0) { /* an answer of the dataplane's own */
+                s->refused++;
+                return;
+        }
         spec->dst = POD_B;
         spec->sport = (uint16_t)(run->out.data[ports] << 8 | run->out.data[ports + 1]);
         spec->dport = (uint16_t)(run->out.data[ports + 2] << 8 | run->out.data[ports + 3]);
@@ -208,7 +213,7 @@ static void flip_under_load(int family, uint8_t proto, bool one_flow)
 {
         const struct lab_service web = {.addr = VIP, .port = 80, .proto = proto, .backends = {{POD_B, 1, 0}}};
         struct sender senders[THREADS] = {0};
-        uint32_t packets = 0, dropped = 0;
+        uint32_t packets = 0, dropped = 0, refused = 0;
         uint64_t before, set = 0, end;
 
         lab_reset(&lab);
@@ -229,14 +234,19 @@ static void flip_under_load(int family, uint8_t proto, bool one_flow)
                 pthread_join(senders[i].thread, NULL);
                 packets += senders[i].packets;
                 dropped += senders[i].dropped;
+                refused += senders[i].refused;
         }
-        print_message("# %lu changes, %u packets, %u dropped for want of room\n", (unsigned long)set, packets, dropped);
+        print_message("# %lu changes, %u packets, %u dropped for want of room, %u refused\n", (unsigned long)set,
+                      packets, dropped, refused);
         for (int i = 0; i < THREADS; i++) {
                 assert_int_equal(senders[i].wrong, 0);
                 assert_int_equal(senders[i].unlike, 0);
                 assert_in_range(senders[i].last, set / 4, set); /* the changes did reach the packets */
         }
-        assert_int_equal(refusals(), before);
+        assert_int_equal(refusals() - before, refused);
+        /* service_get gives up when the service is another one each time that it looks. An emulated CPU, which stands
+         * still between two instructions, has seen that, with thousands of changes a second. */
+        assert_in_range(refused, 0, kernel_lacks("kernel_ctx") ? packets / 2000 : 0);
         assert_in_range(dropped, 0, packets / 20);
         table_check(&lab);
         lab.next_backend = 1 + SETS * SET_PORTS;
