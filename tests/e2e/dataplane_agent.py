@@ -280,8 +280,12 @@ def skipped(lab, cast, made):
     told = until(lambda: [e for e in events(lab, "Skipped") if e.startswith("Service second: node n1: 203.0.113.50:80/TCP already "
                                                                            "belongs to default/first")], 8)
     tap.ok(told, "of two services that claim an address the younger gets an Event", events(lab, "Skipped"))
-    _, text, _ = lab.nodes["n1"].run(lab.nodes["n1"].fairctl_argv("status"), check=False)
-    tap.like(text, r"default/second", "and fairctl status names it")
+
+    def status():
+        return lab.nodes["n1"].run(lab.nodes["n1"].fairctl_argv("status"), check=False)[1]
+
+    until(lambda: "default/second" in status())
+    tap.like(status(), r"default/second", "and fairctl status names it")
     lab.delete("service", "first")
     ok = until(lambda: not [s for s in status_of(lab.nodes["n1"])["skipped"] if "already belongs" in s["reason"]], 5)
     tap.ok(ok, "when the older one goes the younger has it", status_of(lab.nodes["n1"])["skipped"])

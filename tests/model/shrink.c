@@ -51,7 +51,7 @@ static bool fewer_steps(struct shrinking *s)
 }
 
 /* One field becomes its plainest value. */
-#define PLAINER(s, field, value) ((s)->trial.field != (value) && ((s)->trial.field = (value), still_fails(s)))
+#define PLAINER(s, field, value) ((int)((s)->trial.field != (value) && ((s)->trial.field = (value), still_fails(s))))
 
 static bool plainer_step(struct shrinking *s, size_t i)
 {
@@ -60,7 +60,7 @@ static bool plainer_step(struct shrinking *s, size_t i)
         if (s->trial.steps[i].off || s->trial.steps[i].kind >= STEP_SERVICE)
                 return false;
         better |= PLAINER(s, steps[i].nedits, 0);
-        while (s->trial.steps[i].nedits > 1 && PLAINER(s, steps[i].nedits, s->trial.steps[i].nedits - 1))
+        while (s->trial.steps[i].nedits > 1 && (s->trial.steps[i].nedits--, still_fails(s)))
                 better = true;
         better |= PLAINER(s, steps[i].cut, 0) | PLAINER(s, steps[i].gso, 0) | PLAINER(s, steps[i].marked, false);
         better |= PLAINER(s, steps[i].payload, 0) | PLAINER(s, steps[i].ttl, 64) | PLAINER(s, steps[i].tos, 0);

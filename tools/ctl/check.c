@@ -16,8 +16,6 @@
 
 #define AGENT "fairlead-agent"
 
-extern char **environ;
-
 static const struct cli_flag flags[] = {
         {"--repair", NULL, "have the agent write everything anew; done here when none runs", NULL, CLI_ANY},
         {"--kubeconfig", "FILE", "the way to the API (that of the agent)", NULL, CLI_ANY},

@@ -262,15 +262,16 @@ static const struct {
         {"{\"op\":\"detach\",\"id\":\"c1-eth0\"}", REQUEST_DETACH, "c1-eth0"},
         {" {\"op\" : \"status\"} ", REQUEST_STATUS, ""},
         {"{\"op\":\"status\",\"id\":\"../x\"}", REQUEST_STATUS, ""},
+        {"{\"op\":\"repair\"}", REQUEST_REPAIR, ""},
         {"{\"op\":\"attach\"}", -1, "id: must be containerID-ifname, as the record's file is named"},
         {"{\"op\":\"attach\",\"id\":\"../etc/passwd\"}", -1,
          "id: must be containerID-ifname, as the record's file is named"},
         {"{\"op\":\"attach\",\"id\":\"\"}", -1, "id: must be containerID-ifname, as the record's file is named"},
         {"{\"op\":\"attach\",\"id\":[\"c1\"]}", -1, "id: must be containerID-ifname, as the record's file is named"},
-        {"{\"op\":\"destroy\"}", -1, "op: must be attach, detach or status"},
-        {"{}", -1, "op: must be attach, detach or status"},
-        {"[]", -1, "op: must be attach, detach or status"},
-        {"null", -1, "op: must be attach, detach or status"},
+        {"{\"op\":\"destroy\"}", -1, "op: must be attach, detach, status or repair"},
+        {"{}", -1, "op: must be attach, detach, status or repair"},
+        {"[]", -1, "op: must be attach, detach, status or repair"},
+        {"null", -1, "op: must be attach, detach, status or repair"},
 };
 
 static void requests_are_read_strictly(void **state)
