@@ -384,7 +384,10 @@ static int finish(struct monitoring *m, int r)
 
 static int run(struct view *v)
 {
-        struct sigaction on_int = {.sa_handler = on_interrupt}, ignore = {.sa_handler = SIG_IGN};
+        /* Waiting for events ends all the same; a write to a reader that is slow must not end in the middle of a line.
+         */
+        struct sigaction on_int = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART},
+                         ignore = {.sa_handler = SIG_IGN};
         struct monitoring m = {.view = v, .filter = observer_any(), .to = stdout};
         int r;
 

@@ -37,7 +37,7 @@ class Monitor:
         time.sleep(0.3)
         if self.process.poll() is None:
             self.process.terminate()
-        out, self.errors = self.process.communicate(timeout=5)
+        out, self.errors = self.process.communicate(timeout=25)
         return [json.loads(line) for line in out.splitlines()]
 
 
