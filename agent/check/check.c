@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "agent/check/check.h"
-#include "agent/net/check.h"
+#include "agent/check/network.h"
 #include "agent/services.h"
 #include "base/json.h"
 #include "base/mem.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/net/check.h"
+#include "agent/check/network.h"
 #include "agent/net/network_state.h"
 #include "agent/net/plug.h"
 #include "base/file.h"
