@@ -251,8 +251,6 @@ static void on_services_synced(void *userdata)
                 status_changed(a->status);
 }
 
-/* systemd ends what does not get ready in time (90 s), and would end it again and again while the API server is away.
- */
 /* Puts back what somebody else has detached: the kernel tells nobody. */
 static void on_sock_timer(void *userdata)
 {
@@ -268,6 +266,8 @@ static void on_sock_timer(void *userdata)
                 log_warn("programs of the cgroup were gone and are attached again", "");
 }
 
+/* systemd ends what does not get ready in time (90 s), and would end it again and again while the API server is away.
+ */
 static void on_wait_timer(void *userdata)
 {
         struct agent *a = userdata;
