@@ -2,11 +2,13 @@
 #include "bpf/host.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,12 +69,32 @@ void host_new_devices(void)
                 die("ip link");
 }
 
+/* What tests that were killed have left there: their names end with the process that made them. */
+static void sweep(const char *folder)
+{
+        DIR *dir = opendir(folder);
+        char path[512];
+        int pid;
+
+        if (!dir)
+                return;
+        for (const struct dirent *e; (e = readdir(dir));) {
+                if (sscanf(e->d_name, "fairlead-test-%d", &pid) != 1 || !kill(pid, 0) || errno != ESRCH)
+                        continue;
+                snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+                rmdir(path);
+        }
+        closedir(dir);
+}
+
 static void make_cgroups(void)
 {
         char root[256];
 
         if (cgroup_find_v2(root, sizeof(root)))
                 die("no cgroup v2 hierarchy");
+        sweep(root);
+        sweep("/tmp");
         snprintf(host_cgroup, sizeof(host_cgroup), "%s/fairlead-test-%d", root, getpid());
         snprintf(host_cgroup2, sizeof(host_cgroup2), "%s/fairlead-test-%d-b", root, getpid());
         if (mkdir(host_cgroup, 0755) || mkdir(host_cgroup2, 0755))
