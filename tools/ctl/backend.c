@@ -89,12 +89,10 @@ static int print_backends(struct view *v, const struct service_ids *wanted)
 
 static int run(struct view *v)
 {
-        const char *typed = view_value(v, "--service");
-        _cleanup_free_ struct service_ids *ids = typed ? mem_new(struct service_ids) : NULL;
+        _cleanup_free_ struct service_ids *ids = NULL;
+        int r = service_ids_flag(v, &ids);
 
-        if (typed && !service_ids_find(v, typed, ids) && !ids->count)
-                return service_unknown(v, typed);
-        return print_backends(v, ids);
+        return r ? r : print_backends(v, ids);
 }
 
 const struct cli_command ctl_backend_list = {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/commands.h"
+#include "ctl/event_text.h"
 #include "ctl/view.h"
 #include "datapath/address.h"
 
@@ -28,35 +29,11 @@ static const struct column columns[] = {
         {"MEANING", "meaning", COLUMN_TEXT, false, "in words"},
 };
 
-static const struct {
-        const char *label, *text;
-} reasons[] = {
-#define X(name, label, text) {label, text},
-        REASONS(X)
-#undef X
-};
-
-static const char *const hooks[] = {
-#define X(name, label) label,
-        HOOKS(X)
-#undef X
-};
-
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signo)
 {
         interrupted = 1;
-}
-
-static const char *reason_label(uint32_t reason)
-{
-        return reason < REASON_COUNT ? reasons[reason].label : "unknown";
-}
-
-static const char *hook_label(uint32_t hook)
-{
-        return hook < HOOK_COUNT ? hooks[hook] : "unknown";
 }
 
 static void list_counter(const struct view *v, struct table *t, uint32_t reason, uint32_t hook)
@@ -65,11 +42,11 @@ static void list_counter(const struct view *v, struct table *t, uint32_t reason,
 
         if (view_sum(v, MAP_COUNTERS, reason * HOOK_COUNT + hook, sum, 2) || !sum[0])
                 return;
-        table_cell(t, "%s", reason_label(reason));
-        table_cell(t, "%s", hook_label(hook));
+        table_cell(t, "%s", event_reason(reason));
+        table_cell(t, "%s", event_hook(hook));
         table_number(t, sum[0]);
         table_number(t, sum[1]);
-        table_cell(t, "%s", reasons[reason].text);
+        table_cell(t, "%s", event_meaning(reason));
 }
 
 static int print_counters(struct view *v, bool all)
@@ -106,11 +83,11 @@ static int print_event(void *ctx, void *data, size_t size)
         if (v->json)
                 printf("{\"time\":\"%s\",\"reason\":\"%s\",\"where\":\"%s\",\"protocol\":\"%s\",\"source\":\"%s\","
                        "\"destination\":\"%s\",\"interface\":%u,\"length\":%u,\"service\":\"%s\"}\n",
-                       when, reason_label(e->reason), hook_label(e->hook), proto, src, dst, e->ifindex, e->length,
+                       when, event_reason(e->reason), event_hook(e->hook), proto, src, dst, e->ifindex, e->length,
                        name);
         else
-                printf("%s  %-18s %-10s %-5s %s -> %s  if %u  %u bytes  %s\n", when, reason_label(e->reason),
-                       hook_label(e->hook), proto, src, dst, e->ifindex, e->length, name);
+                printf("%s  %-18s %-10s %-5s %s -> %s  if %u  %u bytes  %s\n", when, event_reason(e->reason),
+                       event_hook(e->hook), proto, src, dst, e->ifindex, e->length, name);
         fflush(stdout);
         return 0;
 }

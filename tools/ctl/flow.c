@@ -153,21 +153,6 @@ static int find_pod(struct listing *l, const char *typed)
         return 1;
 }
 
-static int find_services(struct listing *l, const char *typed)
-{
-        int r;
-
-        if (!typed)
-                return 0;
-        l->services = mem_new(struct service_ids);
-        r = service_ids_find(l->view, typed, l->services);
-        if (r) {
-                view_wrong(l->view, "the names of services cannot be read: %s", strerror(-r));
-                return 1;
-        }
-        return l->services->count ? 0 : service_unknown(l->view, typed);
-}
-
 static int parse(struct listing *l)
 {
         struct view *v = l->view;
@@ -190,7 +175,7 @@ static int parse(struct listing *l)
         r = parse_limit(l);
         if (!r)
                 r = find_pod(l, view_value(v, "--pod"));
-        return r ? r : find_services(l, view_value(v, "--service"));
+        return r ? r : service_ids_flag(v, &l->services);
 }
 
 static int run(struct view *v)

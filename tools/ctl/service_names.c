@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "ctl/service_names.h"
 #include "ctl/suggest.h"
@@ -112,4 +113,23 @@ int service_unknown(struct view *v, const char *typed)
         else
                 fputs(": none at all is; `fairctl status` says whether the agent is in step with the API\n", stderr);
         return 1;
+}
+
+int service_ids_asked(struct view *v, const char *typed, struct service_ids *ret)
+{
+        int r = service_ids_find(v, typed, ret);
+
+        if (r) {
+                view_wrong(v, "the names of services cannot be read: %s", strerror(-r));
+                return 1;
+        }
+        return ret->count ? 0 : service_unknown(v, typed);
+}
+
+int service_ids_flag(struct view *v, struct service_ids **ret)
+{
+        const char *typed = view_value(v, "--service");
+
+        *ret = typed ? mem_new(struct service_ids) : NULL;
+        return typed ? service_ids_asked(v, typed, *ret) : 0;
 }

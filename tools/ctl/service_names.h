@@ -16,8 +16,7 @@ bool service_name_matches(const char *name, const char *typed);
 /* "default/web" of "default/web:http/TCP". */
 void service_name_cut(const char *name, char ret[static SERVICE_NAME_SIZE]);
 
-/* Ids of the service ports that were meant, as bits; owned by the caller. NULL when the map cannot be read. *ret_count:
- * how many. */
+/* Ids of the service ports that were meant, as bits, and how many. */
 struct service_ids {
         uint64_t bits[SERVICE_IDS / 64];
         size_t count;
@@ -30,6 +29,10 @@ static inline bool service_ids_has(const struct service_ids *s, uint32_t id)
 
 /* 0 or negative errno. */
 int service_ids_find(struct view *v, const char *typed, struct service_ids *ret);
+/* Those that the user means. 0, or the exit status after a complaint: the names cannot be read, or none is meant. */
+int service_ids_asked(struct view *v, const char *typed, struct service_ids *ret);
+/* The same for what --service says; the caller frees *ret, which is NULL without that flag. */
+int service_ids_flag(struct view *v, struct service_ids **ret);
 /* Calls fn with each name that is in use. */
 int service_names_each(struct view *v, void (*fn)(void *userdata, uint32_t id, const char *name), void *userdata);
 /* "there is no Service web here; did you mean default/webb?", to stderr. Returns 1, the exit status. */

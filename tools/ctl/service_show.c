@@ -470,13 +470,11 @@ static int run(struct view *v)
 {
         _cleanup_free_ struct show *s = mem_new(struct show);
         const char *typed = view_argument(v, 0);
-        int r = service_ids_find(v, typed, &s->ids);
+        int r = service_ids_asked(v, typed, &s->ids);
 
-        s->view = v;
         if (r)
-                return view_wrong(v, "the names of services cannot be read: %s", strerror(-r)) - 1;
-        if (!s->ids.count)
-                return service_unknown(v, typed);
+                return r;
+        s->view = v;
         records_read(v, &s->records);
         r = check_one(s, typed);
         if (!r)
