@@ -6,7 +6,7 @@
 #pragma once
 
 #include "agent/metrics.h"
-#include "agent/web.h"
+#include "base/web.h"
 
 struct health;
 

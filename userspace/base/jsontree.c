@@ -461,3 +461,48 @@ struct json_object *jnode_json(const struct jnode *o)
                 return NULL;
         }
 }
+
+static void write_members(struct strbuf *b, const struct jnode *o, bool (*skip)(const struct jnode *member))
+{
+        bool some = false;
+
+        for (const struct jnode *m = o->first; m; m = m->next) {
+                if (m->key && skip && skip(m))
+                        continue;
+                if (some)
+                        strbuf_add_char(b, ',');
+                some = true;
+                if (o->type == JNODE_OBJECT) {
+                        strbuf_add_json_str(b, m->key, strlen(m->key));
+                        strbuf_add_char(b, ':');
+                }
+                jnode_write(b, m, skip);
+        }
+}
+
+void jnode_write(struct strbuf *b, const struct jnode *o, bool (*skip)(const struct jnode *member))
+{
+        switch (o ? o->type : JNODE_NULL) {
+        case JNODE_BOOL:
+                strbuf_add_str(b, o->yes ? "true" : "false");
+                break;
+        case JNODE_NUMBER:
+                strbuf_add(b, o->text, o->n);
+                break;
+        case JNODE_STRING:
+                strbuf_add_json_str(b, o->text, o->n);
+                break;
+        case JNODE_ARRAY:
+                strbuf_add_char(b, '[');
+                write_members(b, o, skip);
+                strbuf_add_char(b, ']');
+                break;
+        case JNODE_OBJECT:
+                strbuf_add_char(b, '{');
+                write_members(b, o, skip);
+                strbuf_add_char(b, '}');
+                break;
+        default:
+                strbuf_add_str(b, "null");
+        }
+}

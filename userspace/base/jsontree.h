@@ -14,6 +14,7 @@
 #include "base/err.h"
 
 struct json_object;
+struct strbuf;
 
 enum jnode_type {
         JNODE_NULL,
@@ -75,3 +76,5 @@ size_t jnode_len(const struct jnode *array);
 
 /* The same as a tree of json.h; NULL for null. The caller owns it. */
 struct json_object *jnode_json(const struct jnode *o);
+/* Appends the compact text, without the members (at any depth) for which skip says so; NULL skips none. */
+void jnode_write(struct strbuf *b, const struct jnode *o, bool (*skip)(const struct jnode *member));

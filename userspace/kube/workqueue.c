@@ -54,6 +54,8 @@ void workqueue_new(const struct workqueue_opts *opts, struct workqueue **ret)
         pthread_mutex_init(&q->lock, NULL);
         if (opts)
                 q->opts = *opts;
+        if (!q->opts.now_ns)
+                q->opts.now_ns = clock_mono_ns;
         ratelimit_init(&q->limit, q->opts.qps, q->opts.burst);
         hashmap_init(&q->items, HASHMAP_STR);
         q->tail = &q->head;
@@ -166,7 +168,7 @@ static bool add_item(struct workqueue *q, struct item *i)
 /* Moves what is due from the delays into the FIFO. */
 static void promote(struct workqueue *q)
 {
-        uint64_t now = q->nheap ? clock_mono_ns() : 0;
+        uint64_t now = q->nheap ? q->opts.now_ns() : 0;
 
         while (q->nheap && q->heap[0]->due_ns <= now)
                 add_item(q, heap_pop(q));
@@ -195,7 +197,7 @@ void workqueue_add(struct workqueue *q, const char *key)
 
 static bool delay_item(struct workqueue *q, struct item *i, uint64_t delay_ns)
 {
-        uint64_t due = clock_mono_ns() + delay_ns;
+        uint64_t due = q->opts.now_ns() + delay_ns;
 
         if (!delay_ns)
                 return add_item(q, i);
@@ -238,7 +240,7 @@ void workqueue_add_rate_limited(struct workqueue *q, const char *key)
                 struct item *i = item_of(q, key);
                 uint64_t own = workqueue_backoff_ms(&q->opts, i->failures++) * NS_PER_MS;
 
-                news = delay_item(q, i, MAX(own, ratelimit_reserve(&q->limit, clock_mono_ns())));
+                news = delay_item(q, i, MAX(own, ratelimit_reserve(&q->limit, q->opts.now_ns())));
         }
         unlock_and_notify(q, news);
 }
@@ -321,7 +323,7 @@ int workqueue_try_get(struct workqueue *q, char **ret_key, uint64_t *ret_wait_ms
         pthread_mutex_lock(&q->lock);
         r = try_get(q, ret_key);
         if (ret_wait_ms && r == WORKQUEUE_EMPTY) {
-                uint64_t now = clock_mono_ns(), due = q->nheap ? q->heap[0]->due_ns : 0;
+                uint64_t now = q->opts.now_ns(), due = q->nheap ? q->heap[0]->due_ns : 0;
 
                 *ret_wait_ms = !q->nheap ? UINT64_MAX : due <= now ? 0 : (due - now) / NS_PER_MS + 1;
         }

@@ -18,6 +18,7 @@ struct workqueue_opts {
         uint64_t backoff_max_ms; /* ... up to this; 0: 1000 s */
         double qps;              /* over all keys, of rate-limited adds; 0: no such limit */
         unsigned int burst;
+        uint64_t (*now_ns)(void); /* monotonic; NULL: the clock. For tests that cannot wait */
 };
 
 enum { WORKQUEUE_SHUTDOWN = 1, WORKQUEUE_EMPTY = 2 };

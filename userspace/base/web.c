@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/web.h"
+#include "base/web.h"
 #include "base/mem.h"
 #include "base/str.h"
 
