@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program that follows the API and of which one replica acts: command line, log, kubeconfig, client, leader election
+ * by Lease, /healthz, /readyz and /metrics, signals. The controllers' manager and the scheduler are such programs.
+ *
+ * A standby follows the API too, so that it is ready when its turn comes. A leader that has lost its Lease ends at
+ * once, with status 1, and is started again by whoever runs it: nothing of what it was doing can go on by mistake.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/strbuf.h"
+#include "kube/client.h"
+#include "kube/events.h"
+
+struct process;
+
+enum process_flag_kind {
+        PROCESS_HEADING, /* help is the heading */
+        PROCESS_TEXT,    /* const char *; borrowed from the command line */
+        PROCESS_BOOL,
+        PROCESS_U32,
+        PROCESS_MS, /* int64_t, of a duration */
+        PROCESS_DOUBLE,
+};
+
+struct process_flag {
+        const char *name; /* without -- */
+        enum process_flag_kind kind;
+        size_t offset;     /* in the config */
+        const char *value; /* the default, as it would be written on the command line; NULL: none */
+        const char *help;  /* "=NAME: what it is" or "what it is" */
+        uint64_t min, max; /* of numbers; both 0: any */
+};
+
+struct process_program {
+        const char *name;      /* "fairlead-scheduler" */
+        const char *component; /* "kube-scheduler": name of the Lease, as upstream's, so that both never act at once */
+        const char *event_source; /* source.component of Events: "default-scheduler" */
+        const char *introduction; /* the help's first lines */
+        const char *permissions;  /* its last ones; or NULL */
+        const char *address;      /* of /healthz and /metrics by default: "127.0.0.1:10259" */
+        const struct process_flag *flags;
+        size_t nflags;
+        void *config; /* that the flags are written into */
+
+        /* All below get userdata. */
+        void *userdata;
+        /* Flags are parsed, nothing has begun. What is wrong with them is said in reterr. Or NULL. */
+        int (*check)(void *userdata, struct err *reterr);
+        /* Loop, client and recorder are there: make and start the informers. */
+        int (*start)(void *userdata, struct process *p, struct err *reterr);
+        void (*lead)(void *userdata); /* from now on it acts */
+        /* NULL: ready; else why not. */
+        const char *(*unready)(void *userdata);
+        void (*metrics)(void *userdata, struct strbuf *b);
+        void (*stop)(void *userdata); /* free everything; no callback follows */
+};
+
+/* The whole program; returns its exit status. */
+int process_main(const struct process_program *program, int argc, char **argv);
+
+struct loop *process_loop(const struct process *p);
+struct kube_client *process_client(const struct process *p);
+struct events *process_events(const struct process *p);
+const struct kubeconfig *process_kubeconfig(const struct process *p);
+bool process_leads(const struct process *p);
+/* Ends it with a message on stderr and that status, once the loop is back. */
+void process_fail(struct process *p, int status, const char *fmt, ...) _printf_(3, 4);
