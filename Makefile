@@ -49,11 +49,13 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c tools/ctl/main.c agent/main.c cni/main.c
+MAINS     := control/apiserver/main.c control/controllers/main.c tools/ctl/main.c agent/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_store := $(call c_files,control/store)
 SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
+SRC_runtime := $(call c_files,control/runtime)
+SRC_controllers := $(filter-out $(MAINS),$(call c_files,control/controllers))
 SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
 SRC_datapath := $(call c_files,userspace/datapath)
 SRC_agent := $(filter-out agent/kubelet/% $(MAINS),$(call c_files,agent))
@@ -68,11 +70,13 @@ LIB_base  := $(O)/libbase.a
 LIB_kube  := $(O)/libkube.a
 LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
+LIB_runtime := $(O)/libruntime.a
+LIB_controllers := $(O)/libcontrollers.a
 LIB_ctl   := $(O)/libctl.a
 LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairctl $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairctl $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -87,6 +91,8 @@ $(LIB_base): $(call obj,$(SRC_base))
 $(LIB_kube): $(call obj,$(SRC_kube)) $(GEN_kube:.c=.o)
 $(LIB_store): $(call obj,$(SRC_store))
 $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
+$(LIB_runtime): $(call obj,$(SRC_runtime))
+$(LIB_controllers): $(call obj,$(SRC_controllers))
 $(LIB_ctl): $(call obj,$(SRC_ctl))
 $(LIB_datapath): $(call obj,$(SRC_datapath)) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
 $(LIB_agent): $(call obj,$(SRC_agent))
@@ -95,7 +101,7 @@ $(LIB_cni): $(call obj,$(SRC_cni))
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
@@ -146,6 +152,8 @@ $(O)/gen/bpf_objects.o: $(O)/gen/bpf_objects.S
 # inherit it, and differ with every goal.)
 $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-controller-manager: private LIBS += $(if $(SAN),,-lmimalloc)
+$(O)/fairlead-controller-manager: $(call obj,control/controllers/main.c) $(LIB_controllers) $(LIB_runtime) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_datapath) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-agent: $(call obj,agent/main.c) $(LIB_agent) $(LIB_datapath) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-cni: $(call obj,cni/main.c) $(LIB_cni) $(LIB_kube) $(LIB_base)

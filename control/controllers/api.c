@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "controllers/api.h"
+
+struct api_call {
+        struct api_call *next, **at;
+        struct kube_call *call;
+        kube_done_fn done;
+        void *userdata;
+};
+
+static void call_free(struct api_call *c)
+{
+        *c->at = c->next;
+        if (c->next)
+                c->next->at = c->at;
+        free(c);
+}
+
+static struct api_call *call_new(struct api_server *a, kube_done_fn done, void *userdata)
+{
+        struct api_call *c = mem_new(struct api_call);
+
+        *c = (struct api_call){.next = a->calls, .at = &a->calls, .done = done, .userdata = userdata};
+        if (c->next)
+                c->next->at = &c->next;
+        a->calls = c;
+        return c;
+}
+
+static void on_done(void *userdata, int result, struct json_object *o, const struct kube_status *status)
+{
+        struct api_call *c = userdata;
+        kube_done_fn done = c->done;
+        void *theirs = c->userdata;
+
+        call_free(c);
+        done(theirs, result, o, status);
+}
+
+static const char *method_of(const struct step *st)
+{
+        switch (st->verb) {
+        case STEP_CREATE:
+                return "POST";
+        case STEP_UPDATE:
+                return "PUT";
+        case STEP_PATCH:
+                return "PATCH";
+        default:
+                return "DELETE";
+        }
+}
+
+static void submit(struct api *api, const struct step *st, kube_done_fn done, void *userdata)
+{
+        struct api_server *a = container_of(api, struct api_server, api);
+        struct kube_resource r = {st->resource->group, st->resource->version, st->resource->plural};
+        bool to_collection = st->verb == STEP_CREATE && !st->post;
+        _cleanup_free_ char *path =
+                kube_path(&r, str_empty(st->ns) ? NULL : st->ns, to_collection ? NULL : st->name, st->sub);
+
+        struct api_call *c = call_new(a, done, userdata);
+
+        c->call = kube_start(a->client,
+                             &(struct kube_request){.method = method_of(st),
+                                                    .path = path,
+                                                    .body = st->body,
+                                                    .content_type = st->verb == STEP_PATCH ? KUBE_MERGE_PATCH : NULL},
+                             on_done, c);
+}
+
+static void event(struct api *api, const char *component, const struct object *about, bool warning, const char *reason,
+                  const char *text)
+{
+        struct api_server *a = container_of(api, struct api_server, api);
+        char api_version[RESOURCE_API_VERSION_SIZE], version[24];
+        struct event_object o = {.api_version = resource_api_version(about->resource, api_version),
+                                 .kind = about->resource->kind,
+                                 .ns = str_empty(about->ns) ? NULL : about->ns,
+                                 .name = about->name,
+                                 .uid = about->uid,
+                                 .version = version};
+
+        snprintf(version, sizeof(version), "%llu", (unsigned long long)about->version);
+        events_record(a->events, &o, warning, reason, "%s", text);
+}
+
+static int64_t wall_ms(struct api *api)
+{
+        return clock_wall_ns() / (int64_t)NS_PER_MS;
+}
+
+void api_server_init(struct api_server *a, struct kube_client *client, struct events *events)
+{
+        *a = (struct api_server){
+                .api = {.submit = submit, .event = event, .wall_ms = wall_ms, .mono_ns = clock_mono_ns},
+                .client = client,
+                .events = events,
+        };
+}
+
+void api_server_deinit(struct api_server *a)
+{
+        while (a->calls) {
+                kube_cancel(a->calls->call);
+                call_free(a->calls);
+        }
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's way to the API server. */
+#pragma once
+
+#include "controllers/engine/step.h"
+#include "kube/events.h"
+
+struct api_call;
+
+struct api_server {
+        struct api api;
+        struct api_call *calls; /* under way */
+        struct kube_client *client;
+        struct events *events;
+};
+
+void api_server_init(struct api_server *a, struct kube_client *client, struct events *events);
+/* Calls under way end silently. */
+void api_server_deinit(struct api_server *a);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+#include "controllers/common/claim.h"
+
+struct json_object *owner_reference(const struct object *owner)
+{
+        struct json_object *ref = json_object_new_object();
+        char buf[RESOURCE_API_VERSION_SIZE];
+
+        json_set_str(ref, "apiVersion", resource_api_version(owner->resource, buf));
+        json_set_str(ref, "kind", owner->resource->kind);
+        json_set_str(ref, "name", owner->name);
+        json_set_str(ref, "uid", owner->uid);
+        json_set_bool(ref, "controller", true);
+        json_set_bool(ref, "blockOwnerDeletion", true);
+        return ref;
+}
+
+static struct json_object *reference_json(const struct owner *o)
+{
+        struct json_object *ref = json_object_new_object();
+
+        json_set_str(ref, "apiVersion", o->api_version);
+        json_set_str(ref, "kind", o->kind);
+        json_set_str(ref, "name", o->name);
+        json_set_str(ref, "uid", o->uid);
+        if (o->controller)
+                json_set_bool(ref, "controller", true);
+        if (o->block)
+                json_set_bool(ref, "blockOwnerDeletion", true);
+        return ref;
+}
+
+/* A merge patch replaces the whole list, so it is only for the version that it was made from. */
+static void patch_owners(struct sync *s, const struct object *o, struct json_object *owners)
+{
+        struct json_object *patch = json_object_new_object();
+
+        json_set(json_ensure(patch, "metadata"), "ownerReferences", owners);
+        step_version(plan_patch(s, o, NULL, patch), o);
+}
+
+static void adopt(struct sync *s, const struct object *owner, const struct object *o)
+{
+        struct json_object *owners = json_object_new_array();
+
+        for (size_t i = 0; i < o->nowners; i++)
+                if (!str_eq(o->owners[i].uid, owner->uid))
+                        json_object_array_add(owners, reference_json(&o->owners[i]));
+        json_object_array_add(owners, owner_reference(owner));
+        patch_owners(s, o, owners);
+}
+
+static void release(struct sync *s, const struct object *owner, const struct object *o)
+{
+        struct json_object *owners = json_object_new_array();
+
+        for (size_t i = 0; i < o->nowners; i++)
+                if (!str_eq(o->owners[i].uid, owner->uid))
+                        json_object_array_add(owners, reference_json(&o->owners[i]));
+        patch_owners(s, o, owners);
+}
+
+struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel)
+{
+        struct objects all = cache_controlled(s->cache, r, owner->uid, s->mem), mine = {0};
+
+        mine.items = arena_array(s->mem, const struct object *, all.n + 1);
+        objects_foreach(all, o)
+        {
+                if (object_selected(o, sel))
+                        mine.items[mine.n++] = o;
+                else if (!o->deleted_s && !owner->deleted_s)
+                        release(s, owner, o);
+        }
+        if (owner->deleted_s)
+                return mine;
+        all = cache_orphans(s->cache, r, owner->ns, s->mem);
+        objects_foreach(all, orphan) if (!orphan->deleted_s && object_selected(orphan, sel)) adopt(s, owner, orphan);
+        return mine;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which objects a controller's object owns. By Kubernetes' rules: those whose controllerRef has its UID and that match
+ * its selector; matching orphans are adopted; owned ones that match no more are released; nobody else's are touched.
+ */
+#pragma once
+
+#include "controllers/engine/plan.h"
+
+/*
+ * Those of kind r that are owned, as they are in the cache, in the sync's arena. Adoptions and releases go into the
+ * plan as patches; an object that is being adopted is not among the result before the cache shows it. An owner that is
+ * being deleted adopts nothing.
+ */
+struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel);
+/* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
+struct json_object *owner_reference(const struct object *owner);

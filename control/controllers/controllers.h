@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All controllers: a line here and a file is all that a new one needs. */
+#pragma once
+
+#include "controllers/engine/controller.h"
+
+#define CONTROLLERS(X)
+
+#define X(name) extern const struct controller controller_##name;
+CONTROLLERS(X)
+#undef X
+
+extern const struct controller *const controllers[];
+extern const size_t ncontrollers;

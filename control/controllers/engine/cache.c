@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An index is a map from values to chains of links; an entry has a link in each chain that it belongs to. So an object
+ * of a namespace of 10,000 others comes and goes without a look at them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hashmap.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "controllers/engine/cache.h"
+
+enum index {
+        INDEX_NS,
+        INDEX_CONTROLLER, /* its UID; "/NAMESPACE" for orphans: no UID begins with a slash */
+        INDEX_OWNER,
+        INDEX_NODE,
+        INDEX_COUNT,
+};
+
+struct bucket {
+        struct link *first;
+        size_t n;
+};
+
+struct link {
+        struct link *next, *prev;
+        struct entry *entry;
+        struct bucket *bucket;
+        const char *value; /* in the object */
+        enum index index;
+};
+
+struct entry {
+        const struct object *object;
+        char *orphan; /* "/NAMESPACE", or NULL */
+        size_t nlinks;
+        struct link links[];
+};
+
+struct kept {
+        const struct resource *resource;
+        struct hashmap entries;              /* key, of the object -> struct entry * */
+        struct hashmap indexes[INDEX_COUNT]; /* value -> struct bucket * */
+};
+
+struct cache {
+        struct kept **kept;
+        size_t n;
+};
+
+struct cache *cache_new(void)
+{
+        return mem_new(struct cache);
+}
+
+static struct kept *kept_of(const struct cache *c, const struct resource *r)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (c->kept[i]->resource == r)
+                        return c->kept[i];
+        return NULL;
+}
+
+bool cache_follows(const struct cache *c, const struct resource *r)
+{
+        return kept_of(c, r) != NULL;
+}
+
+void cache_follow(struct cache *c, const struct resource *r)
+{
+        struct kept *k;
+
+        if (cache_follows(c, r))
+                return;
+        k = mem_new(struct kept);
+        k->resource = r;
+        hashmap_init(&k->entries, HASHMAP_STR);
+        for (size_t i = 0; i < INDEX_COUNT; i++)
+                hashmap_init(&k->indexes[i], HASHMAP_STR_OWNED);
+        c->kept = mem_realloc(c->kept, c->n + 1, sizeof(*c->kept));
+        c->kept[c->n++] = k;
+}
+
+static void link_in(struct kept *k, struct entry *e, enum index index, const char *value)
+{
+        struct bucket *b = hashmap_get(&k->indexes[index], value);
+        struct link *l = &e->links[e->nlinks++];
+
+        if (!b) {
+                b = mem_new(struct bucket);
+                hashmap_put(&k->indexes[index], value, b);
+        }
+        *l = (struct link){.next = b->first, .entry = e, .bucket = b, .value = value, .index = index};
+        if (b->first)
+                b->first->prev = l;
+        b->first = l;
+        b->n++;
+}
+
+static void link_out(struct kept *k, struct link *l)
+{
+        struct bucket *b = l->bucket;
+
+        if (l->prev)
+                l->prev->next = l->next;
+        else
+                b->first = l->next;
+        if (l->next)
+                l->next->prev = l->prev;
+        if (--b->n)
+                return;
+        hashmap_del(&k->indexes[l->index], l->value);
+        free(b);
+}
+
+static bool named_before(const struct object *o, size_t i)
+{
+        for (size_t j = 0; j < i; j++)
+                if (str_eq(o->owners[j].uid, o->owners[i].uid))
+                        return true;
+        return false;
+}
+
+static struct entry *entry_new(struct kept *k, const struct object *o)
+{
+        const struct owner *by = object_controller(o);
+        struct entry *e = mem_zalloc(sizeof(*e) + (3 + o->nowners) * sizeof(struct link));
+
+        e->object = o;
+        if (*o->ns) {
+                e->orphan = by ? NULL : mem_printf("/%s", o->ns);
+                link_in(k, e, INDEX_NS, o->ns);
+                link_in(k, e, INDEX_CONTROLLER, by ? by->uid : e->orphan);
+        }
+        for (size_t i = 0; i < o->nowners; i++)
+                if (!named_before(o, i))
+                        link_in(k, e, INDEX_OWNER, o->owners[i].uid);
+        if (o->pod)
+                link_in(k, e, INDEX_NODE, o->pod->node);
+        return e;
+}
+
+static const struct object *entry_free(struct kept *k, struct entry *e)
+{
+        const struct object *o = e->object;
+
+        for (size_t i = 0; i < e->nlinks; i++)
+                link_out(k, &e->links[i]);
+        free(e->orphan);
+        free(e);
+        return o;
+}
+
+const struct object *cache_set(struct cache *c, const struct resource *r, const char *key, const struct object *now)
+{
+        struct kept *k = kept_of(c, r);
+        struct entry *old = now ? hashmap_put(&k->entries, now->key, entry_new(k, now)) : hashmap_del(&k->entries, key);
+
+        return old ? entry_free(k, old) : NULL;
+}
+
+void cache_free(struct cache *c)
+{
+        if (!c)
+                return;
+        for (size_t i = 0; i < c->n; i++) {
+                struct kept *k = c->kept[i];
+
+                hashmap_foreach (&k->entries, slot)
+                        object_unref(entry_free(k, slot->value));
+                hashmap_deinit(&k->entries);
+                for (size_t j = 0; j < INDEX_COUNT; j++)
+                        hashmap_deinit(&k->indexes[j]);
+                free(k);
+        }
+        free(c->kept);
+        free(c);
+}
+
+const struct object *cache_find(const struct cache *c, const struct resource *r, const char *key)
+{
+        const struct kept *k = kept_of(c, r);
+        const struct entry *e = k ? hashmap_get(&k->entries, key) : NULL;
+
+        return e ? e->object : NULL;
+}
+
+const struct object *cache_get(const struct cache *c, const struct resource *r, const char *ns, const char *name)
+{
+        char key[1024];
+
+        if (!r->namespaced || str_empty(ns))
+                return cache_find(c, r, name);
+        snprintf(key, sizeof(key), "%s/%s", ns, name);
+        return cache_find(c, r, key);
+}
+
+size_t cache_count(const struct cache *c, const struct resource *r)
+{
+        const struct kept *k = kept_of(c, r);
+
+        return k ? k->entries.count : 0;
+}
+
+struct objects cache_all(const struct cache *c, const struct resource *r, struct arena *mem)
+{
+        const struct kept *k = kept_of(c, r);
+        struct objects l = {0};
+
+        if (!k)
+                return l;
+        l.items = arena_array(mem, const struct object *, k->entries.count + 1);
+        hashmap_foreach (&k->entries, slot)
+                l.items[l.n++] = ((const struct entry *)slot->value)->object;
+        return l;
+}
+
+static struct objects by_index(const struct cache *c, const struct resource *r, enum index index, const char *value,
+                               struct arena *mem)
+{
+        const struct kept *k = kept_of(c, r);
+        const struct bucket *b = k ? hashmap_get(&k->indexes[index], value) : NULL;
+        struct objects l = {0};
+
+        if (!b)
+                return l;
+        l.items = arena_array(mem, const struct object *, b->n);
+        for (const struct link *at = b->first; at; at = at->next)
+                l.items[l.n++] = at->entry->object;
+        return l;
+}
+
+struct objects cache_in(const struct cache *c, const struct resource *r, const char *ns, struct arena *mem)
+{
+        return by_index(c, r, INDEX_NS, ns, mem);
+}
+
+struct objects cache_controlled(const struct cache *c, const struct resource *r, const char *uid, struct arena *mem)
+{
+        return by_index(c, r, INDEX_CONTROLLER, uid, mem);
+}
+
+struct objects cache_orphans(const struct cache *c, const struct resource *r, const char *ns, struct arena *mem)
+{
+        return by_index(c, r, INDEX_CONTROLLER, arena_printf(mem, "/%s", ns), mem);
+}
+
+struct objects cache_dependents(const struct cache *c, const struct resource *r, const char *uid, struct arena *mem)
+{
+        return by_index(c, r, INDEX_OWNER, uid, mem);
+}
+
+struct objects cache_on_node(const struct cache *c, const char *node, struct arena *mem)
+{
+        return by_index(c, &res_pods, INDEX_NODE, node, mem);
+}

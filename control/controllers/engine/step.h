@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the engine: plans as they are carried out, and what carries them out. */
+#pragma once
+
+#include "controllers/engine/plan.h"
+#include "kube/client.h"
+
+struct job;
+
+struct step {
+        struct step *next;
+        enum step_verb verb;
+        const struct resource *resource;
+        const char *ns, *name; /* name "": the engine makes one out of generate */
+        const char *generate;  /* metadata.generateName, or "" */
+        const char *sub;       /* subresource, or NULL */
+        struct json_object *body;
+        const char *uid; /* of patch and delete: only that object */
+        const struct object *about;
+        struct telling telling;
+        unsigned int stage;
+        unsigned int attempts;
+        bool post, slow_start, may_fail, finished, in_doubt; /* in_doubt: an answer was lost */
+        struct step *next_doubt;
+        struct job *job;
+};
+
+struct note {
+        struct note *next;
+        const struct object *about;
+        bool warning;
+        const char *reason, *text;
+};
+
+struct plan {
+        struct arena mem;
+        struct step *steps, **tail;
+        struct note *notes, **notes_tail;
+        unsigned int stage, nsteps;
+        uint64_t after_ms; /* UINT64_MAX: not */
+        const char *retry; /* why, or NULL */
+};
+
+struct plan *plan_new(void);
+void plan_free(struct plan *p);
+DEFINE_CLEANUP(struct plan *, plan_free)
+
+/* Where steps go: the API server, or a test's model of it. */
+struct api {
+        /* done is called once, never before this returns. The object of the answer is borrowed by it. */
+        void (*submit)(struct api *a, const struct step *st, kube_done_fn done, void *userdata);
+        void (*event)(struct api *a, const char *component, const struct object *about, bool warning,
+                      const char *reason, const char *text);
+        int64_t (*wall_ms)(struct api *a);
+        uint64_t (*mono_ns)(void);
+};
