@@ -182,7 +182,8 @@ static void write_reasons(const struct metrics *m, struct strbuf *b)
 
 static void write_flows(const struct metrics *m, struct strbuf *b)
 {
-        static const char *const names[] = {"inserted", "evicted", "expired", "full", "stale", "port_collisions"};
+        static const char *const names[] = {"inserted", "evicted",         "expired",   "full",
+                                            "stale",    "port_collisions", "taken_over"};
         uint64_t values[ARRAY_SIZE(names)];
 
         if (!read_counters(m->maps->m[MAP_FLOW_COUNTERS], 0, values, ARRAY_SIZE(names)))

@@ -323,6 +323,7 @@ struct counter {
 struct flow_counters {
         __u64 inserted, evicted, expired, full, stale;
         __u64 port_collisions; /* source ports tried that were taken */
+        __u64 taken_over;      /* source ports of closed connections that were given to new ones, as none was free */
 };
 
 /* ---- events: RINGBUF of drop_event. */

@@ -369,6 +369,14 @@ struct flow_claim {
         __u32 pad;
 };
 
+/* A pair that is over, though not yet too old, and whose source port was wanted. */
+struct flow_over {
+        __u32 index, peer;
+        __u32 age; /* seconds, of its last packet; 0: there is none */
+        __u16 epoch;
+        __be16 port;
+};
+
 /* What inserting works on; see maps.h about scratch. The caller of flow_insert fills in `fresh` and finds `hit`. */
 struct flow_work {
         struct flow_new fresh;
@@ -376,6 +384,7 @@ struct flow_work {
         struct tuple reply, back; /* the reply entry's key and what it makes of it */
         struct flow_claim there, home;
         struct flow_survey survey;
+        struct flow_over over;
         __u32 port_start; /* of the search for a source port; here and not on the stack, which is full */
         __be16 port_wanted;
         __u16 pad;
@@ -641,15 +650,23 @@ static __always_inline bool flow_drop_orphan(__u32 taken, const struct tuple *ke
         return flow_free(taken, false, 0, FLOW_GENERATION(control));
 }
 
-/* The source port of a try. */
+/*
+ * The source port of a try. Where there are few, each of them; else by chance: by steps of one length clients would
+ * crowd behind each other, and not find what is free.
+ */
 static __always_inline __be16 flow_port(const struct flow_work *w, int try)
 {
         __be16 wanted = READ_ONCE(w->port_wanted);
         __u32 min = knobs.snat_port_min, size = knobs.snat_port_max - min + 1, port = bpf_ntohs(wanted);
+        __u32 lot = READ_ONCE(w->port_start);
 
         if (try == 0 && (w->fresh.sources != FLOW_PORT_OF_RANGE || port - min < size))
                 return wanted;
-        return bpf_htons(min + (READ_ONCE(w->port_start) + (__u32)try * 0x9e3779b1u) % (size ?: 1));
+        if (size >= FLOW_PORT_TRIES) {
+                lot = (lot + (__u32)try * 0x9e3779b1u) * 0x85ebca6bu;
+                return bpf_htons(min + (lot ^ lot >> 15) % size);
+        }
+        return bpf_htons(min + (lot % (size ?: 1) + (__u32)try) % (size ?: 1));
 }
 
 static __always_inline int flow_claim_reply_once(struct flow_work *w, __u32 now)
@@ -664,6 +681,43 @@ static __always_inline int flow_claim_reply_once(struct flow_work *w, __u32 now)
         return r;
 }
 
+/*
+ * The port of the try belongs to the pair at w->home. One that is closed rests for tcp_closing, so that what of it is
+ * still under way finds it; when no port is free, the one that has rested longest is given up. Never in the second of
+ * its last packet: that may have to be sent again, and who was only said to be reset goes on. The endpoint may remember
+ * the old connection for a minute (TIME_WAIT): it takes a SYN with a later timestamp or sequence number (RFC 6191; RFC
+ * 9293, 3.10.7.4), and answers another one so that the client resets it and tries again. A SYN that is dropped here
+ * would wait longer.
+ */
+static __always_inline void flow_note_over(struct flow_work *w, __u32 now)
+{
+        struct flow *f = flow_get(w->home.index);
+        union flow_word word;
+        __u32 age;
+
+        if (!f)
+                return;
+        word.all = READ_ONCE(*flow_word_of(f));
+        age = clock_age(now, READ_ONCE(f->seen));
+        if (!flow_is_closing(word.state) || age <= READ_ONCE(w->over.age))
+                return;
+        w->over.index = w->home.index;
+        w->over.peer = READ_ONCE(f->peer);
+        w->over.age = age;
+        w->over.epoch = word.epoch;
+        w->over.port = w->fresh.to.sport;
+}
+
+/* Frees the port of the pair that is over the longest of those that were met, if it still is that one. */
+static __always_inline bool flow_take_over(struct flow_work *w)
+{
+        if (!READ_ONCE(w->over.age) || !flow_remove(w->over.index, w->over.peer, w->over.epoch))
+                return false;
+        FLOW_COUNT(taken_over);
+        w->fresh.to.sport = w->over.port;
+        return true;
+}
+
 /* Reserves the reply's key, with whatever source port it takes. */
 static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 {
@@ -671,9 +725,13 @@ static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
 
         WRITE_ONCE(w->port_start, (__u32)(tuple_hash(&w->fresh.key) >> 16));
         WRITE_ONCE(w->port_wanted, w->fresh.to.sport);
+        WRITE_ONCE(w->over.age, 0);
         w->survey.own = w->there.index;
-        for (int i = 0; i < FLOW_PORT_TRIES; i++) {
-                w->fresh.to.sport = flow_port(w, i);
+        for (int i = 0; i <= FLOW_PORT_TRIES; i++) {
+                if (i < FLOW_PORT_TRIES)
+                        w->fresh.to.sport = flow_port(w, i);
+                else if (!flow_take_over(w))
+                        break;
                 tuple_reverse(&w->fresh.to, &w->reply);
                 r = flow_claim_reply_once(w, now);
                 if (r != FLOW_EXISTS)
@@ -681,6 +739,7 @@ static __always_inline int flow_claim_reply(struct flow_work *w, __u32 now)
                 FLOW_COUNT(port_collisions);
                 if (w->fresh.sources == FLOW_PORT_FIXED)
                         break;
+                flow_note_over(w, now);
         }
         return FLOW_NO_PORT;
 }

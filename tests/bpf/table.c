@@ -61,6 +61,7 @@ struct flow_counters table_counters(const struct lab *lab)
                 sum.full += values[cpu].full;
                 sum.stale += values[cpu].stale;
                 sum.port_collisions += values[cpu].port_collisions;
+                sum.taken_over += values[cpu].taken_over;
         }
         return sum;
 }

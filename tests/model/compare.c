@@ -248,12 +248,14 @@ static bool same_flows(const struct player *p, const struct observed *o, const s
         if (!right_evictions(p, o, x, &evicted, f) || !same_entries(p, o, f) || !right_backends(p, o, f))
                 return false;
         if (o->flows.inserted != x->inserted || o->flows.stale != x->stale || o->flows.full != x->failed ||
-            o->flows.evicted != evicted)
+            o->flows.evicted != evicted || o->flows.taken_over != x->taken_over)
                 return fail(f, FAULT_COUNTERS,
-                            "flows inserted, stale, full, evicted: %llu %llu %llu %llu, and should be %u %u %u %u",
+                            "flows inserted, stale, full, evicted, taken over: %llu %llu %llu %llu %llu, and should be "
+                            "%u %u %u %u %u",
                             (unsigned long long)o->flows.inserted, (unsigned long long)o->flows.stale,
-                            (unsigned long long)o->flows.full, (unsigned long long)o->flows.evicted, x->inserted,
-                            x->stale, x->failed, evicted);
+                            (unsigned long long)o->flows.full, (unsigned long long)o->flows.evicted,
+                            (unsigned long long)o->flows.taken_over, x->inserted, x->stale, x->failed, evicted,
+                            x->taken_over);
         return true;
 }
 

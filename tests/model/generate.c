@@ -429,6 +429,56 @@ static bool refer(struct dice *r, const struct player *p, size_t i, struct step 
         return true;
 }
 
+/* The first packet of that step's connection again, from another port of the client. */
+static bool crowd(struct dice *r, const struct player *p, size_t ref, struct step *s)
+{
+        const struct step *steps = p->played_case->steps, *first;
+
+        while (steps[ref].kind != STEP_FRESH)
+                ref = steps[ref].ref;
+        first = &steps[ref];
+        s->kind = STEP_FRESH;
+        s->v6 = first->v6;
+        s->hook = first->hook;
+        s->nic = first->nic;
+        s->src = first->src;
+        s->src_n = first->src_n;
+        s->dst = first->dst;
+        s->dst_n = first->dst_n;
+        s->dport = first->dport;
+        s->proto = first->proto;
+        s->icmp_type = first->icmp_type;
+        s->sport = client_port(r);
+        s->tcp = TCP_F_SYN;
+        return true;
+}
+
+static bool is_reset(const struct step *s)
+{
+        return (s->kind == STEP_AGAIN || s->kind == STEP_ANSWER) && s->tcp & TCP_F_RST;
+}
+
+/* Source ports that are few: a connection is reset, time passes, and another one comes for its port. */
+static bool succeed(struct dice *r, const struct player *p, size_t i, struct step *s)
+{
+        const struct step *last = &p->played_case->steps[i] - 1;
+
+        if (i > 0 && is_reset(last) && percent(r, 40)) {
+                s->kind = STEP_CLOCK;
+                s->seconds = 1 + dice_below(r, 9);
+                return true;
+        }
+        return i > 1 && last->kind == STEP_CLOCK && is_reset(last - 1) && percent(r, 70) &&
+               crowd(r, p, last[-1].ref, s);
+}
+
+static bool come_too(struct dice *r, const struct player *p, size_t i, struct step *s)
+{
+        int ref = percent(r, 6) ? some_played(r, p, i, true) : -1;
+
+        return ref >= 0 && crowd(r, p, (size_t)ref, s);
+}
+
 static void oddities(struct dice *r, struct step *s)
 {
         s->flags |= percent(r, 7) ? SPEC_OPTIONS : 0;
@@ -474,8 +524,13 @@ static void mangling(struct dice *r, struct step *s)
 
 void generate_step(struct dice *r, const struct player *p, size_t i, struct step *ret)
 {
+        bool succeeds;
+
         *ret = (struct step){.v6 = percent(r, 50)};
-        if (percent(r, 9)) {
+        succeeds = succeed(r, p, i, ret);
+        if (ret->kind == STEP_CLOCK)
+                return;
+        if (!succeeds && percent(r, 9)) {
                 change_something(r, &p->world, ret);
                 return;
         }
@@ -484,7 +539,7 @@ void generate_step(struct dice *r, const struct player *p, size_t i, struct step
         ret->ack = (uint32_t)dice_next(r);
         ret->tos = (uint8_t)(percent(r, 20) ? dice_next(r) : 0);
         ret->id = (uint16_t)dice_below(r, 64);
-        if (percent(r, 42) || !refer(r, p, i, ret))
+        if (!succeeds && !come_too(r, p, i, ret) && (percent(r, 42) || !refer(r, p, i, ret)))
                 fresh(r, &p->world, ret);
         oddities(r, ret);
         mangling(r, ret);

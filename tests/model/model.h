@@ -92,10 +92,10 @@ struct expect {
         bool marked;
         enum expected_way way;
         struct way_seen to;
-        unsigned inserted, stale, failed; /* flows */
-        struct tuple failed_key;          /* of the one that could not be had */
-        char why[WHY_MAX];                /* how the model came to it */
-        char wrong[WHY_MAX];              /* what the programs may not have chosen; "": nothing */
+        unsigned inserted, stale, failed, taken_over; /* flows */
+        struct tuple failed_key;                      /* of the one that could not be had */
+        char why[WHY_MAX];                            /* how the model came to it */
+        char wrong[WHY_MAX];                          /* what the programs may not have chosen; "": nothing */
 };
 
 struct model;

@@ -105,7 +105,8 @@ const struct seen_half *seen_added(const struct walk *w, const struct tuple *key
         return NULL;
 }
 
-static bool is_taken(struct walk *w, const struct tuple *to, uint16_t port)
+/* The connection that has the answers of that port. */
+static struct conn *holder(struct walk *w, const struct tuple *to, uint16_t port)
 {
         struct tuple answer = tuple_back(to);
         int way;
@@ -132,53 +133,94 @@ static bool has_gone(const struct walk *w, const struct conn *c)
         return half_has_gone(w, &c->half[THERE].key) || half_has_gone(w, &c->half[BACK].key);
 }
 
-static bool is_still_taken(struct walk *w, const struct tuple *to, uint16_t port)
-{
-        struct tuple answer = tuple_back(to);
-        struct conn *c;
-        int way;
-
-        answer.dport = htons(port);
-        c = conn_find(w->m, &answer, &way);
-        return c && !has_gone(w, c);
-}
-
 static bool in_range(const struct model *m, uint16_t port)
 {
         return port >= m->world->knobs.snat_port_min && port <= m->world->knobs.snat_port_max;
 }
 
+static bool may_keep(const struct walk *w, const struct fresh *f)
+{
+        return f->rule != SOURCE_OF_RANGE || in_range(w->m, ntohs(f->to.sport));
+}
+
 enum { PORT_TRIES = 24 }; /* how often the programs look for a free one, at least */
 
-bool conn_may_fail(struct walk *w, const struct fresh *f)
+/* May there be no free one among those that they tried? */
+static bool ports_are_taken(struct walk *w, const struct fresh *f)
 {
         const struct knobs *k = &w->m->world->knobs;
         uint16_t wish = ntohs(f->to.sport);
         unsigned taken = 0, size = k->snat_port_max - k->snat_port_min + 1U;
 
-        if ((f->rule != SOURCE_OF_RANGE || in_range(w->m, wish)) && !is_taken(w, &f->to, wish))
+        if (may_keep(w, f) && !holder(w, &f->to, wish))
                 return false;
         if (f->rule == SOURCE_FIXED)
                 return true;
         for (unsigned i = 0; i < size && taken < PORT_TRIES; i++)
-                taken += is_taken(w, &f->to, (uint16_t)(k->snat_port_min + i));
+                taken += !!holder(w, &f->to, (uint16_t)(k->snat_port_min + i));
         return taken >= (size < PORT_TRIES ? size : PORT_TRIES - 1);
+}
+
+/* Seconds that the port has rested after its connection was closed. 0: it has not, or must not be taken over. */
+static uint32_t rested(struct walk *w, const struct fresh *f, uint16_t port)
+{
+        const struct conn *c = holder(w, &f->to, port);
+
+        return c && f->rule != SOURCE_FIXED && conn_is_closing(c->half[THERE].state) ? w->m->now - c->seen : 0;
+}
+
+/* The longest that one of the ports has rested which they have tried for certain: where there are few, all of them. */
+static uint32_t longest_rest(struct walk *w, const struct fresh *f)
+{
+        const struct knobs *k = &w->m->world->knobs;
+        unsigned size = k->snat_port_max - k->snat_port_min + 1U;
+        uint32_t longest = may_keep(w, f) ? rested(w, f, ntohs(f->to.sport)) : 0;
+
+        for (unsigned i = 0; i < size && size < PORT_TRIES; i++) {
+                uint32_t rest = rested(w, f, (uint16_t)(k->snat_port_min + i));
+
+                longest = rest > longest ? rest : longest;
+        }
+        return longest;
+}
+
+bool conn_may_fail(struct walk *w, const struct fresh *f)
+{
+        return ports_are_taken(w, f) && !longest_rest(w, f);
+}
+
+/* The connection gave up its port, because it is over. */
+static void check_taken_over(struct walk *w, const struct fresh *f, uint16_t port, struct conn *c)
+{
+        uint32_t rest = rested(w, f, port);
+
+        if (!rest || !ports_are_taken(w, f))
+                wrong(w, "source port %u was taken from a connection that was not closed before, or others were free",
+                      port);
+        else if (rest < longest_rest(w, f))
+                wrong(w, "source port %u was taken over after %u s, though another had rested for %u s", port, rest,
+                      longest_rest(w, f));
+        say(w, "its source port is that of a closed connection, since none is free");
+        c->taken_over = c->leaving = true;
+        w->x->taken_over++;
 }
 
 static void check_port(struct walk *w, const struct fresh *f, uint16_t port)
 {
         uint16_t wish = ntohs(f->to.sport);
-        bool may_keep = f->rule != SOURCE_OF_RANGE || in_range(w->m, wish);
+        struct conn *c = holder(w, &f->to, port);
 
-        if (is_still_taken(w, &f->to, port))
+        if (c && !has_gone(w, c))
                 wrong(w, "source port %u is another connection's already", port);
-        else if (may_keep && port != wish && !is_taken(w, &f->to, wish))
+        else if (may_keep(w, f) && port != wish && !holder(w, &f->to, wish))
                 wrong(w, "source port %u was free and should have been kept, not changed to %u", wish, port);
         else if (port != wish && f->rule == SOURCE_FIXED)
                 wrong(w, "source port %u must stay, it is %u", wish, port);
-        else if (!(may_keep && port == wish) && !in_range(w->m, port))
+        else if (!(may_keep(w, f) && port == wish) && !in_range(w->m, port))
                 wrong(w, "source port %u is out of the range %u to %u", port, w->m->world->knobs.snat_port_min,
                       w->m->world->knobs.snat_port_max);
+        if (c && w->o->flows.taken_over)
+                check_taken_over(w, f, port, c);
 }
 
 struct conn *conn_add(struct walk *w, const struct fresh *fresh)
@@ -329,7 +371,7 @@ const char *model_evicted(struct model *m, const struct tuple *const *gone, size
                 struct conn *c = &m->conns.of[i];
                 bool may = false;
 
-                if (!c->live || !c->leaving)
+                if (!c->live || !c->leaving || c->taken_over)
                         continue;
                 for (size_t k = 0; k < 2 * n; k++)
                         may |= may_go(m, c, k % 2, set_of(m, inserted[k / 2]), undone);

@@ -26,7 +26,8 @@ struct half {
 
 struct conn {
         bool live, touched;
-        bool leaving; /* the program gave its place to another one */
+        bool leaving;    /* the program gave its place to another one */
+        bool taken_over; /* or its source port */
         struct half half[2];
         uint8_t flags; /* of the way there */
         int instance;  /* -1: no service's */
@@ -163,7 +164,7 @@ struct fresh {
         int instance;
         uint32_t service;
 };
-/* May they say that there is no source port for it? */
+/* May they say that there is no source port for it, neither a free one nor that of a closed connection? */
 bool conn_may_fail(struct walk *w, const struct fresh *f);
 /* Makes a connection as the programs did. NULL: it cannot be had (REASON_SNAT_PORTS). */
 struct conn *conn_add(struct walk *w, const struct fresh *fresh);

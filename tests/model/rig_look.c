@@ -46,6 +46,7 @@ static struct flow_counters read_flow_counters(struct rig *rig)
                 sum.full += values[cpu].full;
                 sum.stale += values[cpu].stale;
                 sum.port_collisions += values[cpu].port_collisions;
+                sum.taken_over += values[cpu].taken_over;
         }
         return sum;
 }
@@ -190,6 +191,7 @@ static void look_at_flow_counters(struct rig *rig, struct observed *ret)
                 .full = now.full - was.full,
                 .stale = now.stale - was.stale,
                 .port_collisions = now.port_collisions - was.port_collisions,
+                .taken_over = now.taken_over - was.taken_over,
         };
         rig->flow_counters = now;
 }

@@ -213,10 +213,10 @@ static void add_flows(const struct overview *o, struct strbuf *b)
                       f->connections, f->used, f->over, f->size, f->sets, f->full_sets);
         strbuf_printf(b,
                       ",\"inserted\":%llu,\"evicted\":%llu,\"expired\":%llu,\"noRoom\":%llu,\"stale\":%llu,"
-                      "\"portCollisions\":%llu}",
+                      "\"portCollisions\":%llu,\"portsTakenOver\":%llu}",
                       (unsigned long long)c->inserted, (unsigned long long)c->evicted, (unsigned long long)c->expired,
-                      (unsigned long long)c->full, (unsigned long long)c->stale,
-                      (unsigned long long)c->port_collisions);
+                      (unsigned long long)c->full, (unsigned long long)c->stale, (unsigned long long)c->port_collisions,
+                      (unsigned long long)c->taken_over);
 }
 
 static void add_datapath(const struct overview *o, struct strbuf *b)
@@ -285,9 +285,8 @@ const struct cli_command ctl_status = {
                  "socketPath,\n"
                  "hooks: program, device, ifindex, mode, attached), flows (connections, entriesUsed, entriesTimedOut, "
                  "entries,\n"
-                 "sets, fullSets, inserted, evicted, expired, noRoom, stale, portCollisions), maps (map, used, max, "
-                 "full: 0 to\n"
-                 "1), agent (what the agent wrote into <run-dir>/status.json).\n",
+                 "sets, fullSets, inserted, evicted, expired, noRoom, stale, portCollisions, portsTakenOver),\n"
+                 "maps (map, used, max, full: 0 to 1), agent (what the agent wrote into <run-dir>/status.json).\n",
         .examples = "fairctl status && echo healthy\n"
                     "fairctl status -o json | jq '.maps[] | select(.full > 0.8)'\n",
         .prints = true,
