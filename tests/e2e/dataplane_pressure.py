@@ -251,10 +251,36 @@ def flips(lab, cast):
     tap.is_(turns.faults, [], "the API server takes what is written")
 
 
+# ---- source ports
+
+
+def ports(lab, cast):
+    """64 source ports for connections from outside to an endpoint elsewhere, and 32 new connections every second and a half: each
+    gets the port of one that was closed before it, though none has been closed for the time that ports rest."""
+    n1 = cast.n1
+    n1.kill_agent(15)
+    n1.settings |= {"snat-port-min": 61000, "snat-port-max": 61063}
+    n1.start_agent()
+    tap.ok(until(lambda: n1.get_quietly("/healthz") == 200, 15), "an agent with few source ports starts")
+    lab.endpoints(cast.steady, [cast.c])
+    until(lambda: set(connected(lab.client.start, "--count", "4", *cast.outside)["names"]) == {"c"}, 5)
+    held, taken, got = Held(cast), taken_over(n1), []
+    for _ in range(5):
+        time.sleep(1.5)
+        got += [connected(lab.client.start, "--count", "32", "--slow", "900", way) for way in cast.outside]
+    tap.is_([(g["ok"], g["failed"], g["slow"]) for g in got], [(32, 0, 0)] * 10, "no connection waits for a source port")
+    tap.ok(taken_over(n1) - taken > 150, "ports of closed connections are taken over, and counted", taken_over(n1) - taken)
+    held.end("few source ports")
+
+
+def taken_over(node):
+    return int(node.metrics()['fairlead_flow_events_total{event="taken_over"}'])
+
+
 # ---- main
 
 
-STORIES = (flips, full, flood, noise)
+STORIES = (flips, full, flood, noise, ports)
 
 
 def main(only):
