@@ -49,7 +49,7 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c control/controllers/main.c tools/ctl/main.c agent/main.c cni/main.c
+MAINS     := control/apiserver/main.c control/controllers/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_store := $(call c_files,control/store)
@@ -57,6 +57,7 @@ SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
 SRC_runtime := $(call c_files,control/runtime)
 SRC_controllers := $(filter-out $(MAINS),$(call c_files,control/controllers))
 SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
+SRC_hollow := $(filter-out $(MAINS),$(call c_files,tools/hollow))
 SRC_datapath := $(call c_files,userspace/datapath)
 SRC_agent := $(filter-out agent/kubelet/% $(MAINS),$(call c_files,agent))
 SRC_cni   := $(filter-out $(MAINS),$(call c_files,cni))
@@ -73,10 +74,11 @@ LIB_apiserver := $(O)/libapiserver.a
 LIB_runtime := $(O)/libruntime.a
 LIB_controllers := $(O)/libcontrollers.a
 LIB_ctl   := $(O)/libctl.a
+LIB_hollow := $(O)/libhollow.a
 LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairctl $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -94,6 +96,7 @@ $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_runtime): $(call obj,$(SRC_runtime))
 $(LIB_controllers): $(call obj,$(SRC_controllers))
 $(LIB_ctl): $(call obj,$(SRC_ctl))
+$(LIB_hollow): $(call obj,$(SRC_hollow))
 $(LIB_datapath): $(call obj,$(SRC_datapath)) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
 $(LIB_agent): $(call obj,$(SRC_agent))
 $(LIB_cni): $(call obj,$(SRC_cni))
@@ -101,7 +104,7 @@ $(LIB_cni): $(call obj,$(SRC_cni))
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
@@ -155,6 +158,7 @@ $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $
 $(O)/fairlead-controller-manager: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-controller-manager: $(call obj,control/controllers/main.c) $(LIB_controllers) $(LIB_runtime) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_datapath) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-hollow: $(call obj,tools/hollow/main.c) $(LIB_hollow) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-agent: $(call obj,agent/main.c) $(LIB_agent) $(LIB_datapath) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-cni: $(call obj,cni/main.c) $(LIB_cni) $(LIB_kube) $(LIB_base)
 $(O)/fairctl $(O)/fairlead-agent: private LIBS += $(LIBS_datapath)

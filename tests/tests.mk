@@ -9,7 +9,7 @@
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
 # tests/load/net*.c ($(O)/netload --help); what sends frames like a NIC, tests/bench/frames/.
 
-ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_runtime) $(LIB_ctl) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
+ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_runtime) $(LIB_ctl) $(LIB_hollow) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
 ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
