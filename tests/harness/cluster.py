@@ -11,9 +11,9 @@ processes, in a temporary folder, on free ports of 127.0.0.1.
         c.hollow.tell("kill hollow-1")  # a node's kubelet stops
 
 `with Cluster(manager=False, scheduler=False)` has what is left: pods with a nodeName run on the hollow nodes. managers=2
-starts two that elect a leader (c.managers). Arguments of the programs are added by apiserver_args and so on. New nodes have the
-taint node.kubernetes.io/not-ready until a node controller takes it off them; untaint=True has that done by the hollow nodes
-(the default without a manager).
+starts two that elect a leader (c.managers; c.leader(c.managers) is the one). Arguments of the programs are added by
+apiserver_args and so on: manager_args=("--controllers=replicaset,deployment",). New nodes have the taint
+node.kubernetes.io/not-ready until a node controller takes it off them; untaint=True has the hollow nodes do it.
 
 A child that ends without having been told to is an error: wait() raises at once, and so does the end of the block. When a
 test breaks off, the end of each log is printed."""
@@ -33,7 +33,9 @@ import tap
 from client import Client
 
 READY_S = 20
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+# One alone does not wait for the Lease of the one that was killed; of several, another takes over soon.
+ALONE = ("--leader-elect=false",)
+ELECT = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms")
 
 
 class Child:
@@ -120,6 +122,37 @@ class Child:
             return "".join(file.readlines()[-lines:])
 
 
+class Component(Child):
+    """A program of which one replica leads (control/runtime): it has probes and metrics at its port."""
+
+    def __init__(self, folder, name, argv):
+        self.port = apiserver.free_port()
+        super().__init__(folder, name, [*argv, f"--listen=127.0.0.1:{self.port}"], Component.is_up)
+
+    def ask(self, path):
+        """(status, text); (0, "") when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def is_up(self):
+        return self.ask("/readyz")[0] == 200
+
+    def metrics(self):
+        """{'name{label="value"}': number}"""
+        lines = (line.rpartition(" ") for line in self.ask("/metrics")[1].splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines if name}
+
+    def leads(self):
+        return any(value for name, value in self.metrics().items() if name.startswith("leader_election_master_status"))
+
+
 class Hollow(Child):
     """fairlead-hollow; tell() gives it a command (tools/hollow/README.md)."""
 
@@ -157,14 +190,14 @@ class Cluster:
     """Attributes: server (apiserver.Server), managers, schedulers, manager and scheduler (the first of each), hollow (None
     without nodes), folder."""
 
-    def __init__(self, nodes=3, manager=True, scheduler=True, managers=1, schedulers=1, untaint=None, apiserver_args=(), manager_args=(),
+    def __init__(self, nodes=3, manager=True, scheduler=True, managers=1, schedulers=1, untaint=True, apiserver_args=(), manager_args=(),
                  scheduler_args=(), hollow_args=()):
         self.server = apiserver.Server(*apiserver_args)
         self.folder = self.server.tmp
         self.managers, self.schedulers, self.hollow = [], [], None
         self.plan = {"nodes": nodes, "managers": managers if manager else 0, "schedulers": schedulers if scheduler else 0}
         self.args = {"manager": manager_args, "scheduler": scheduler_args, "hollow": hollow_args}
-        if untaint or (untaint is None and not manager):
+        if untaint:
             self.args["hollow"] = ("--untaint", *hollow_args)
         self.kept = None
 
@@ -238,14 +271,14 @@ class Cluster:
         return os.path.join(self.server.data, "pki", f"{user}.kubeconfig")
 
     def component(self, name, i, arguments):
-        argv = [program(f"fairlead-{name}"), "--kubeconfig", self.kubeconfig(name), *arguments]
-        return Child(self.folder, name if i == 0 else f"{name}-{i + 1}", argv, lambda child: self.led(name, child))
+        several = self.plan["managers" if name == "controller-manager" else "schedulers"] > 1
+        argv = [program(f"fairlead-{name}"), f"--kubeconfig={self.kubeconfig(name)}", *(ELECT if several else ALONE), *arguments]
+        return Component(self.folder, name if i == 0 else f"{name}-{i + 1}", argv)
 
-    def led(self, name, child):
-        """Whether somebody leads: with several, those who follow are as ready as they will be."""
-        answer = self.api().get(LEASES)
-        return child.alive() and answer.status == 200 and any(
-            name in lease["metadata"]["name"] and lease["spec"].get("holderIdentity") for lease in answer.json()["items"])
+    @staticmethod
+    def leader(components):
+        """The one that leads; None for now."""
+        return next((c for c in components if c.alive() and c.leads()), None)
 
     def hollow_nodes(self, count, arguments):
         control = os.path.join(self.folder, "hollow.sock")
