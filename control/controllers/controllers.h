@@ -4,7 +4,9 @@
 
 #include "controllers/engine/controller.h"
 
-#define CONTROLLERS(X)
+#define CONTROLLERS(X)                                                                                                 \
+        X(replicaset)                                                                                                  \
+        X(replicationcontroller)
 
 #define X(name) extern const struct controller controller_##name;
 CONTROLLERS(X)

@@ -61,13 +61,16 @@ static void release(struct sync *s, const struct object *owner, const struct obj
         patch_owners(s, o, owners);
 }
 
-struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel)
+struct objects claim_if(struct sync *s, const struct object *owner, const struct resource *r,
+                        const struct selector *sel, bool (*counts)(const struct object *o))
 {
         struct objects all = cache_controlled(s->cache, r, owner->uid, s->mem), mine = {0};
 
         mine.items = arena_array(s->mem, const struct object *, all.n + 1);
         objects_foreach(all, o)
         {
+                if (counts && !counts(o))
+                        continue;
                 if (object_selected(o, sel))
                         mine.items[mine.n++] = o;
                 else if (!o->deleted_s && !owner->deleted_s)
@@ -76,6 +79,12 @@ struct objects claim(struct sync *s, const struct object *owner, const struct re
         if (owner->deleted_s)
                 return mine;
         all = cache_orphans(s->cache, r, owner->ns, s->mem);
-        objects_foreach(all, orphan) if (!orphan->deleted_s && object_selected(orphan, sel)) adopt(s, owner, orphan);
+        objects_foreach(all, orphan) if (!orphan->deleted_s && (!counts || counts(orphan)) &&
+                                         object_selected(orphan, sel)) adopt(s, owner, orphan);
         return mine;
+}
+
+struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel)
+{
+        return claim_if(s, owner, r, sel, NULL);
 }

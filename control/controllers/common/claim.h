@@ -13,5 +13,8 @@
  * being deleted adopts nothing.
  */
 struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel);
+/* Of those alone for which counts says so: others are neither adopted nor released. */
+struct objects claim_if(struct sync *s, const struct object *owner, const struct resource *r,
+                        const struct selector *sel, bool (*counts)(const struct object *o));
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
 struct json_object *owner_reference(const struct object *owner);
