@@ -227,6 +227,11 @@ static void run_chain(struct api_request *req)
                 handle_path(req);
 }
 
+static int64_t wall_us(const struct server *s)
+{
+        return (s->wall_ns ? s->wall_ns() : clock_wall_ns()) / 1000;
+}
+
 static void api_handle(void *userdata, const struct http_request *http, struct http_response *res)
 {
         struct api_request req = {
@@ -235,7 +240,7 @@ static void api_handle(void *userdata, const struct http_request *http, struct h
                 .res = res,
                 .server = userdata,
                 .warnings = {.arena = http->arena},
-                .now_us = clock_wall_ns() / 1000,
+                .now_us = wall_us(userdata),
         };
 
         run_chain(&req);

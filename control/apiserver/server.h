@@ -39,6 +39,7 @@ struct server {
         struct background *background;
         _Atomic bool ready, stopping;
         uint64_t start_mono_ns;
+        int64_t (*wall_ns)(void); /* NULL: the clock; tests bring time of their own */
 };
 
 /* Opens the store, loads, listens. Returns 0 or negative errno. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/str.h"
 #include "controllers/api.h"
 
@@ -74,7 +75,7 @@ static void submit(struct api *api, const struct step *st, kube_done_fn done, vo
                              on_done, c);
 }
 
-static void event(struct api *api, const char *component, const struct object *about, bool warning, const char *reason,
+static void event(struct api *api, const char *component, const struct kobj *about, bool warning, const char *reason,
                   const char *text)
 {
         struct api_server *a = container_of(api, struct api_server, api);
@@ -98,7 +99,11 @@ static int64_t wall_ms(struct api *api)
 void api_server_init(struct api_server *a, struct kube_client *client, struct events *events)
 {
         *a = (struct api_server){
-                .api = {.submit = submit, .event = event, .wall_ms = wall_ms, .mono_ns = clock_mono_ns},
+                .api = {.submit = submit,
+                        .event = event,
+                        .wall_ms = wall_ms,
+                        .mono_ns = clock_mono_ns,
+                        .random_below = random_below},
                 .client = client,
                 .events = events,
         };

@@ -126,19 +126,19 @@ static void *project(void *userdata, const struct jnode *o)
 {
         const struct followed *f = userdata;
 
-        return object_new(f->resource, o);
+        return kobj_new(f->resource, o);
 }
 
 static void release(void *userdata, void *value)
 {
-        object_unref(value);
+        kobj_unref(value);
 }
 
 static void on_change(void *userdata, const char *key, void *old, void *now)
 {
         const struct followed *f = userdata;
 
-        engine_observe(f->manager->engine, f->resource, key, now ? object_ref(now) : NULL);
+        engine_observe(f->manager->engine, f->resource, key, now ? kobj_ref(now) : NULL);
 }
 
 /* Nobody acts on half of what there is. */

@@ -25,9 +25,9 @@ static const struct telling telling_delete = {"SuccessfulDelete", "Deleted pod: 
 
 struct look {
         struct sync *sync;
-        const struct object *set;
+        const struct kobj *set;
         struct json_object *json; /* the set */
-        struct objects pods;      /* active ones, that it owns */
+        struct kobjs pods;        /* active ones, that it owns */
         int64_t wanted, min_ready_s;
         bool changes, partly; /* pods are created or deleted; and not all that should be */
 };
@@ -57,7 +57,7 @@ static void create_pods(struct look *l, size_t n)
 /* ---- fewer pods ---- */
 
 struct ranked {
-        const struct object *pod;
+        const struct kobj *pod;
         uint32_t rank;
         int64_t now_s;
 };
@@ -69,9 +69,9 @@ static int by_rank(const void *a, const void *b)
         return pod_compare_for_deletion(x->pod, y->pod, x->rank, y->rank, x->now_s);
 }
 
-static void count_nodes(struct hashmap *nodes, struct objects pods)
+static void count_nodes(struct hashmap *nodes, struct kobjs pods)
 {
-        objects_foreach(pods, p)
+        kobjs_foreach(pods, p)
         {
                 uintptr_t n = (uintptr_t)hashmap_get(nodes, p->pod->node);
 
@@ -84,13 +84,13 @@ static void count_nodes(struct hashmap *nodes, struct objects pods)
  * rolls, the pods that stand next to others of it go first. */
 static void count_related(struct look *l, struct hashmap *nodes)
 {
-        const struct owner *by = object_controller(l->set);
-        struct objects sets = {&l->set, 1};
+        const struct owner *by = kobj_controller(l->set);
+        struct kobjs sets = {&l->set, 1};
 
         if (by)
-                sets = cache_controlled(l->sync->cache, l->set->resource, by->uid, l->sync->mem);
-        objects_foreach(sets, set)
-                count_nodes(nodes, cache_controlled(l->sync->cache, &res_pods, set->uid, l->sync->mem));
+                sets = lister_controlled(l->sync->lister, l->set->resource, by->uid, l->sync->mem);
+        kobjs_foreach(sets, set)
+                count_nodes(nodes, lister_controlled(l->sync->lister, &res_pods, set->uid, l->sync->mem));
 }
 
 static struct ranked *rank_pods(struct look *l)
@@ -144,16 +144,16 @@ static int64_t count_labeled(const struct look *l)
 
         if (selector_from_map(json_at(l->json, "spec.template.metadata.labels"), &sel, NULL))
                 return 0;
-        objects_foreach(l->pods, p) n += object_selected(p, sel);
+        kobjs_foreach(l->pods, p) n += kobj_selected(p, sel);
         return n;
 }
 
 static int64_t count_ending(const struct look *l)
 {
-        struct objects all = cache_controlled(l->sync->cache, &res_pods, l->set->uid, l->sync->mem);
+        struct kobjs all = lister_controlled(l->sync->lister, &res_pods, l->set->uid, l->sync->mem);
         int64_t n = 0;
 
-        objects_foreach(all, p) n += p->deleted_s && !pod_is_finished(p);
+        kobjs_foreach(all, p) n += p->deleted_s && !pod_is_finished(p);
         return n;
 }
 
@@ -162,7 +162,7 @@ static void count_ready(const struct look *l, int64_t *ready, int64_t *available
 {
         uint64_t soonest = UINT64_MAX;
 
-        objects_foreach(l->pods, p)
+        kobjs_foreach(l->pods, p)
         {
                 uint64_t wait = 0;
 
@@ -254,12 +254,12 @@ static void sync_set(struct sync *s)
 {
         struct owners *w = s->state;
         const struct selector *sel = owners_selector(w, s->key);
-        struct look l = {.sync = s, .set = cache_find(s->cache, owners_kind(w), s->key)};
+        struct look l = {.sync = s, .set = lister_find(s->lister, owners_kind(w), s->key)};
         _cleanup_json_ struct json_object *json = NULL;
 
         if (!l.set || !sel)
                 return;
-        l.json = json = object_json(l.set);
+        l.json = json = kobj_json(l.set);
         l.wanted = json_at_i64(json, "spec.replicas", 1);
         l.min_ready_s = json_at_i64(json, "spec.minReadySeconds", 0);
         l.pods = claim_if(s, l.set, &res_pods, sel, pod_is_active);
@@ -268,12 +268,12 @@ static void sync_set(struct sync *s)
                 manage(&l);
 }
 
-static void set_changed(struct runner *r, const struct object *old, const struct object *now)
+static void set_changed(struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         owners_changed(runner_state(r), r, old, now);
 }
 
-static void pod_changed(struct runner *r, const struct object *old, const struct object *now)
+static void pod_changed(struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         owners_pod_changed(runner_state(r), r, old, now);
 }

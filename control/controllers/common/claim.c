@@ -2,7 +2,7 @@
 #include "base/str.h"
 #include "controllers/common/claim.h"
 
-struct json_object *owner_reference(const struct object *owner)
+struct json_object *owner_reference(const struct kobj *owner)
 {
         struct json_object *ref = json_object_new_object();
         char buf[RESOURCE_API_VERSION_SIZE];
@@ -32,7 +32,7 @@ static struct json_object *reference_json(const struct owner *o)
 }
 
 /* A merge patch replaces the whole list, so it is only for the version that it was made from. */
-static void patch_owners(struct sync *s, const struct object *o, struct json_object *owners)
+static void patch_owners(struct sync *s, const struct kobj *o, struct json_object *owners)
 {
         struct json_object *patch = json_object_new_object();
 
@@ -40,7 +40,7 @@ static void patch_owners(struct sync *s, const struct object *o, struct json_obj
         step_version(plan_patch(s, o, NULL, patch), o);
 }
 
-static void adopt(struct sync *s, const struct object *owner, const struct object *o)
+static void adopt(struct sync *s, const struct kobj *owner, const struct kobj *o)
 {
         struct json_object *owners = json_object_new_array();
 
@@ -51,7 +51,7 @@ static void adopt(struct sync *s, const struct object *owner, const struct objec
         patch_owners(s, o, owners);
 }
 
-static void release(struct sync *s, const struct object *owner, const struct object *o)
+static void release(struct sync *s, const struct kobj *owner, const struct kobj *o)
 {
         struct json_object *owners = json_object_new_array();
 
@@ -61,30 +61,30 @@ static void release(struct sync *s, const struct object *owner, const struct obj
         patch_owners(s, o, owners);
 }
 
-struct objects claim_if(struct sync *s, const struct object *owner, const struct resource *r,
-                        const struct selector *sel, bool (*counts)(const struct object *o))
+struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,
+                      bool (*counts)(const struct kobj *o))
 {
-        struct objects all = cache_controlled(s->cache, r, owner->uid, s->mem), mine = {0};
+        struct kobjs all = lister_controlled(s->lister, r, owner->uid, s->mem), mine = {0};
 
-        mine.items = arena_array(s->mem, const struct object *, all.n + 1);
-        objects_foreach(all, o)
+        mine.items = arena_array(s->mem, const struct kobj *, all.n + 1);
+        kobjs_foreach(all, o)
         {
                 if (counts && !counts(o))
                         continue;
-                if (object_selected(o, sel))
+                if (kobj_selected(o, sel))
                         mine.items[mine.n++] = o;
                 else if (!o->deleted_s && !owner->deleted_s)
                         release(s, owner, o);
         }
         if (owner->deleted_s)
                 return mine;
-        all = cache_orphans(s->cache, r, owner->ns, s->mem);
-        objects_foreach(all, orphan) if (!orphan->deleted_s && (!counts || counts(orphan)) &&
-                                         object_selected(orphan, sel)) adopt(s, owner, orphan);
+        all = lister_orphans(s->lister, r, owner->ns, s->mem);
+        kobjs_foreach(all, orphan) if (!orphan->deleted_s && (!counts || counts(orphan)) && kobj_selected(orphan, sel))
+                adopt(s, owner, orphan);
         return mine;
 }
 
-struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel)
+struct kobjs claim(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel)
 {
         return claim_if(s, owner, r, sel, NULL);
 }

@@ -12,9 +12,9 @@
  * plan as patches; an object that is being adopted is not among the result before the cache shows it. An owner that is
  * being deleted adopts nothing.
  */
-struct objects claim(struct sync *s, const struct object *owner, const struct resource *r, const struct selector *sel);
+struct kobjs claim(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel);
 /* Of those alone for which counts says so: others are neither adopted nor released. */
-struct objects claim_if(struct sync *s, const struct object *owner, const struct resource *r,
-                        const struct selector *sel, bool (*counts)(const struct object *o));
+struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,
+                      bool (*counts)(const struct kobj *o));
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
-struct json_object *owner_reference(const struct object *owner);
+struct json_object *owner_reference(const struct kobj *owner);

@@ -57,9 +57,9 @@ const struct resource *owners_kind(const struct owners *w)
 
 /* ---- the owners themselves ---- */
 
-static struct selector *selector_of(const struct object *o)
+static struct selector *selector_of(const struct kobj *o)
 {
-        _cleanup_json_ struct json_object *json = object_json(o);
+        _cleanup_json_ struct json_object *json = kobj_json(o);
         struct json_object *text = json_at(json, "spec.selector");
         struct selector *sel = NULL;
         int r = o->resource == &res_replicationcontrollers ? selector_from_map(text, &sel, NULL)
@@ -71,7 +71,7 @@ static struct selector *selector_of(const struct object *o)
         return NULL;
 }
 
-static void remember(struct owners *w, const struct object *o)
+static void remember(struct owners *w, const struct kobj *o)
 {
         struct entry *e = hashmap_get(&w->entries, o->key);
 
@@ -97,7 +97,7 @@ static void add_paced(struct runner *r, const struct entry *e)
 }
 
 /* What is not the echo of its own status must not wait. */
-void owners_changed(struct owners *w, struct runner *r, const struct object *old, const struct object *now)
+void owners_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         if (!now) {
                 entry_free(hashmap_del(&w->entries, old->key));
@@ -128,9 +128,9 @@ void owners_synced(struct owners *w, const struct sync *s, size_t pods)
 
 /* ---- pods ---- */
 
-static struct entry *controller_of(struct owners *w, const struct object *pod)
+static struct entry *controller_of(struct owners *w, const struct kobj *pod)
 {
-        const struct owner *by = object_controller(pod);
+        const struct owner *by = kobj_controller(pod);
         struct entry *e;
         char key[1024];
 
@@ -141,7 +141,7 @@ static struct entry *controller_of(struct owners *w, const struct object *pod)
         return e && str_eq(e->uid, by->uid) ? e : NULL;
 }
 
-static void add_matching(struct owners *w, struct runner *r, const struct object *orphan)
+static void add_matching(struct owners *w, struct runner *r, const struct kobj *orphan)
 {
         size_t ns = strlen(orphan->ns);
 
@@ -149,12 +149,12 @@ static void add_matching(struct owners *w, struct runner *r, const struct object
                 const struct entry *e = slot->value;
 
                 if (!strncmp(e->key, orphan->ns, ns) && e->key[ns] == '/' && e->selector &&
-                    object_selected(orphan, e->selector))
+                    kobj_selected(orphan, e->selector))
                         add_paced(r, e);
         }
 }
 
-static bool same_labels(const struct object *a, const struct object *b)
+static bool same_labels(const struct kobj *a, const struct kobj *b)
 {
         if (a->nlabels != b->nlabels)
                 return false;
@@ -164,15 +164,15 @@ static bool same_labels(const struct object *a, const struct object *b)
         return true;
 }
 
-static bool same_controller(const struct object *a, const struct object *b)
+static bool same_controller(const struct kobj *a, const struct kobj *b)
 {
-        const struct owner *of_a = object_controller(a), *of_b = object_controller(b);
+        const struct owner *of_a = kobj_controller(a), *of_b = kobj_controller(b);
 
         return of_a && of_b ? str_eq(of_a->uid, of_b->uid) : of_a == of_b;
 }
 
 /* Ready since: a minimal time begins anew. */
-static int64_t ready_since(const struct object *pod)
+static int64_t ready_since(const struct kobj *pod)
 {
         const struct pod_condition *c = pod_condition(pod->pod, "Ready");
 
@@ -180,13 +180,13 @@ static int64_t ready_since(const struct object *pod)
 }
 
 /* Nothing that any owner looks at: a pod is bound, gets its addresses, restarts. */
-static bool same_to_owners(const struct object *a, const struct object *b)
+static bool same_to_owners(const struct kobj *a, const struct kobj *b)
 {
         return a->deleted_s == b->deleted_s && pod_is_finished(a) == pod_is_finished(b) &&
                ready_since(a) == ready_since(b) && same_controller(a, b) && same_labels(a, b);
 }
 
-void owners_pod_changed(struct owners *w, struct runner *r, const struct object *old, const struct object *now)
+void owners_pod_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         const struct entry *was = old ? controller_of(w, old) : NULL, *is = now ? controller_of(w, now) : NULL;
 
@@ -196,6 +196,6 @@ void owners_pod_changed(struct owners *w, struct runner *r, const struct object 
                 add_paced(r, was);
         if (is && is != was)
                 add_paced(r, is);
-        if (now && !object_controller(now) && !now->deleted_s)
+        if (now && !kobj_controller(now) && !now->deleted_s)
                 add_matching(w, r, now);
 }

@@ -19,9 +19,9 @@ void owners_free(struct owners *w);
 const struct resource *owners_kind(const struct owners *w);
 
 /* changed() of the kind itself. */
-void owners_changed(struct owners *w, struct runner *r, const struct object *old, const struct object *now);
+void owners_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
 /* changed() of pods. */
-void owners_pod_changed(struct owners *w, struct runner *r, const struct object *old, const struct object *now);
+void owners_pod_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
 
 /* Borrowed; NULL when it selects nothing, everything (which no owner may), or cannot be read. */
 const struct selector *owners_selector(const struct owners *w, const char *key);

@@ -11,24 +11,24 @@
 #define COST_ANNOTATION "controller.kubernetes.io/pod-deletion-cost"
 #define NAME_BASE_MAX   58 /* five letters come behind it */
 
-bool pod_is_ready(const struct object *pod)
+bool pod_is_ready(const struct kobj *pod)
 {
         const struct pod_condition *c = pod_condition(pod->pod, "Ready");
 
         return c && c->status == TRI_TRUE;
 }
 
-bool pod_is_finished(const struct object *pod)
+bool pod_is_finished(const struct kobj *pod)
 {
         return pod->pod->phase == POD_SUCCEEDED || pod->pod->phase == POD_FAILED;
 }
 
-bool pod_is_active(const struct object *pod)
+bool pod_is_active(const struct kobj *pod)
 {
         return !pod_is_finished(pod) && !pod->deleted_s;
 }
 
-bool pod_is_available(const struct object *pod, int64_t min_ready_s, int64_t now_ms, uint64_t *ret_wait_ms)
+bool pod_is_available(const struct kobj *pod, int64_t min_ready_s, int64_t now_ms, uint64_t *ret_wait_ms)
 {
         const struct pod_condition *c = pod_condition(pod->pod, "Ready");
         int64_t left;
@@ -47,7 +47,7 @@ bool pod_is_available(const struct object *pod, int64_t min_ready_s, int64_t now
         return false;
 }
 
-int32_t pod_restarts(const struct object *pod)
+int32_t pod_restarts(const struct kobj *pod)
 {
         int32_t most = 0;
 
@@ -57,7 +57,7 @@ int32_t pod_restarts(const struct object *pod)
         return most;
 }
 
-struct json_object *pod_from_template(const struct object *owner, const struct json_object *template)
+struct json_object *pod_from_template(const struct kobj *owner, const struct json_object *template)
 {
         static const char *const copied[] = {"labels", "annotations", "finalizers"};
         struct json_object *pod = json_object_new_object(), *meta = json_ensure(pod, "metadata");
@@ -83,9 +83,9 @@ static int phase_rank(const struct pod *p)
         return p->phase == POD_PENDING ? 0 : p->phase == POD_RUNNING ? 2 : 1;
 }
 
-static int64_t deletion_cost(const struct object *pod)
+static int64_t deletion_cost(const struct kobj *pod)
 {
-        const char *text = object_annotation(pod, COST_ANNOTATION);
+        const char *text = kobj_annotation(pod, COST_ANNOTATION);
         int64_t cost = 0;
 
         if (!text || *text == '+' || str_parse_i64(text, &cost) || cost > INT32_MAX || cost < INT32_MIN)
@@ -111,7 +111,7 @@ static int log_age(int64_t since_s, int64_t now_s)
         return doublings;
 }
 
-static int compare_readiness_age(const struct object *a, const struct object *b, int64_t now_s)
+static int compare_readiness_age(const struct kobj *a, const struct kobj *b, int64_t now_s)
 {
         const struct pod_condition *ca = pod_condition(a->pod, "Ready"), *cb = pod_condition(b->pod, "Ready");
         int64_t since_a = ca ? ca->since_s : 0, since_b = cb ? cb->since_s : 0;
@@ -123,14 +123,14 @@ static int compare_readiness_age(const struct object *a, const struct object *b,
         return sign(log_age(since_a, now_s) - log_age(since_b, now_s));
 }
 
-static int compare_age(const struct object *a, const struct object *b, int64_t now_s)
+static int compare_age(const struct kobj *a, const struct kobj *b, int64_t now_s)
 {
         int by_doublings = sign(log_age(a->created_s, now_s) - log_age(b->created_s, now_s));
 
         return by_doublings ? by_doublings : strcmp(a->uid, b->uid);
 }
 
-int pod_compare_for_deletion(const struct object *a, const struct object *b, uint32_t rank_a, uint32_t rank_b,
+int pod_compare_for_deletion(const struct kobj *a, const struct kobj *b, uint32_t rank_a, uint32_t rank_b,
                              int64_t now_s)
 {
         const int64_t orders[] = {

@@ -4,22 +4,22 @@
 
 #include "controllers/engine/plan.h"
 
-bool pod_is_ready(const struct object *pod);
+bool pod_is_ready(const struct kobj *pod);
 /* Neither Succeeded nor Failed, and not being deleted. */
-bool pod_is_active(const struct object *pod);
-bool pod_is_finished(const struct object *pod); /* Succeeded or Failed */
+bool pod_is_active(const struct kobj *pod);
+bool pod_is_finished(const struct kobj *pod); /* Succeeded or Failed */
 /* Ready for so many seconds. *ret_wait_ms (may be NULL): how long until it will be, 0 when no time will help. */
-bool pod_is_available(const struct object *pod, int64_t min_ready_s, int64_t now_ms, uint64_t *ret_wait_ms);
-int32_t pod_restarts(const struct object *pod); /* the most of any container */
+bool pod_is_available(const struct kobj *pod, int64_t min_ready_s, int64_t now_ms, uint64_t *ret_wait_ms);
+int32_t pod_restarts(const struct kobj *pod); /* the most of any container */
 
 /* A new Pod from template (a PodTemplateSpec), controlled by owner: labels, annotations, finalizers and spec are
  * copied, generateName is "owner-" (or the beginning of a name that is too long). */
-struct json_object *pod_from_template(const struct object *owner, const struct json_object *template);
+struct json_object *pod_from_template(const struct kobj *owner, const struct json_object *template);
 
 /* Kubernetes' order of deletion, worse first: unassigned, Pending before Unknown before Running, not ready, deletion
  * cost, (rank: pods of one owner on the same node, higher first), ready for less time, more restarts, younger. < 0: a
  * goes before b. */
-int pod_compare_for_deletion(const struct object *a, const struct object *b, uint32_t rank_a, uint32_t rank_b,
+int pod_compare_for_deletion(const struct kobj *a, const struct kobj *b, uint32_t rank_a, uint32_t rank_b,
                              int64_t now_s);
 
 /* FNV-1a of the template's canonical text (keys sorted) and the collision count, in the alphabet that Kubernetes uses

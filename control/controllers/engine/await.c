@@ -21,7 +21,7 @@ static const char *name_of(char buf[static NAME_SIZE], const struct resource *r,
         return buf;
 }
 
-static bool is_met(const struct await *a, const struct object *now)
+static bool is_met(const struct await *a, const struct kobj *now)
 {
         if (!now)
                 return a->deleted;
@@ -37,12 +37,12 @@ void await_object(struct job *j, const struct resource *r, const char *key, cons
         struct await *a;
         char name[NAME_SIZE];
 
-        if (!cache_follows(e->cache, r))
+        if (!lister_follows(e->lister, r))
                 return;
         a = mem_new(struct await);
         *a = (struct await){.job = j, .version = version, .deleted = deleted};
         str_copy(a->uid, sizeof(a->uid), uid);
-        if (is_met(a, cache_find(e->cache, r, key))) {
+        if (is_met(a, lister_find(e->lister, r, key))) {
                 free(a);
                 return;
         }
@@ -61,7 +61,7 @@ static void fulfil(struct await *a)
 }
 
 /* now NULL: an object that is gone is also the end of whatever was written to it. */
-void await_seen(struct engine *e, const struct resource *r, const char *key, const struct object *now)
+void await_seen(struct engine *e, const struct resource *r, const char *key, const struct kobj *now)
 {
         struct await *a, *left = NULL;
         char name[NAME_SIZE];

@@ -10,13 +10,13 @@
  */
 #pragma once
 
-#include "controllers/engine/cache.h"
+#include "controllers/engine/lister.h"
 #include "controllers/engine/plan.h"
 
 struct runner; /* a controller at work */
 
 /* old NULL: new; now NULL: gone. Both are borrowed during the call. */
-typedef void (*changed_fn)(struct runner *r, const struct object *old, const struct object *now);
+typedef void (*changed_fn)(struct runner *r, const struct kobj *old, const struct kobj *now);
 
 struct watch {
         const struct resource *resource;
@@ -38,11 +38,11 @@ struct controller {
 
 /* key: "ns/name" or "name". */
 void runner_add(struct runner *r, const char *key);
-void runner_add_object(struct runner *r, const struct object *o);
+void runner_add_object(struct runner *r, const struct kobj *o);
 void runner_add_after(struct runner *r, const char *key, uint64_t ms);
 /* The object that controls o, if it is of that kind in the cache and has the UID: its key is added. */
-void runner_add_controller_of(struct runner *r, const struct object *o, const struct resource *kind);
-const struct cache *runner_cache(const struct runner *r);
+void runner_add_controller_of(struct runner *r, const struct kobj *o, const struct resource *kind);
+const struct lister *runner_lister(const struct runner *r);
 const struct config *runner_config(const struct runner *r);
 void *runner_state(const struct runner *r);
 int64_t runner_now_ms(const struct runner *r);

@@ -29,7 +29,7 @@ static void runner_init(struct runner *r, struct engine *e, const struct control
         workqueue_set_notify(r->queue, on_queue, e);
         hashmap_init(&r->failures, HASHMAP_STR_OWNED);
         for (const struct watch *w = desc->watches; w->resource; w++)
-                cache_follow(e->cache, w->resource);
+                lister_follow(e->lister, w->resource);
         if (desc->state_new)
                 r->state = desc->state_new(r);
 }
@@ -39,7 +39,7 @@ struct engine *engine_new(const struct engine_opts *opts)
         struct engine *e = mem_new(struct engine);
 
         e->opts = *opts;
-        e->cache = cache_new();
+        e->lister = lister_new();
         e->ready_tail = &e->ready;
         hashmap_init(&e->awaits, HASHMAP_STR_OWNED);
         e->runners = mem_zalloc(opts->ncontrollers * sizeof(struct runner) + 1);
@@ -68,13 +68,13 @@ void engine_free(struct engine *e)
                 runner_deinit(&e->runners[i]);
         free(e->runners);
         awaits_deinit(e);
-        cache_free(e->cache);
+        lister_free(e->lister);
         free(e);
 }
 
-struct cache *engine_cache(struct engine *e)
+struct lister *engine_lister(struct engine *e)
 {
-        return e->cache;
+        return e->lister;
 }
 
 static bool among(const struct resource *const *list, size_t n, const struct resource *r)
@@ -96,16 +96,16 @@ size_t engine_resources(const struct engine *e, const struct resource **ret, siz
         return n;
 }
 
-void engine_observe(struct engine *e, const struct resource *r, const char *key, const struct object *now)
+void engine_observe(struct engine *e, const struct resource *r, const char *key, const struct kobj *now)
 {
-        const struct object *old = cache_set(e->cache, r, key, now);
+        const struct kobj *old = lister_set(e->lister, r, key, now);
 
         await_seen(e, r, key, now);
         for (size_t i = 0; i < e->opts.ncontrollers; i++)
                 for (const struct watch *w = e->runners[i].desc->watches; w->resource; w++)
                         if (w->resource == r && w->changed && (old || now))
                                 w->changed(&e->runners[i], old, now);
-        object_unref(old);
+        kobj_unref(old);
 }
 
 static void split_key(struct sync *s)
@@ -122,7 +122,7 @@ static void sync_key(struct runner *r, char *key)
         struct plan *plan = plan_new();
         uint64_t began = clock_mono_ns();
         struct sync s = {.key = key,
-                         .cache = e->cache,
+                         .lister = e->lister,
                          .mem = &plan->mem,
                          .plan = plan,
                          .failed = hashmap_get(&r->failures, key),
@@ -218,7 +218,7 @@ void runner_add(struct runner *r, const char *key)
         workqueue_add(r->queue, key);
 }
 
-void runner_add_object(struct runner *r, const struct object *o)
+void runner_add_object(struct runner *r, const struct kobj *o)
 {
         runner_add(r, o->key);
 }
@@ -229,21 +229,21 @@ void runner_add_after(struct runner *r, const char *key, uint64_t ms)
         workqueue_add_after(r->queue, key, ms);
 }
 
-void runner_add_controller_of(struct runner *r, const struct object *o, const struct resource *kind)
+void runner_add_controller_of(struct runner *r, const struct kobj *o, const struct resource *kind)
 {
-        const struct owner *by = object_controller(o);
-        const struct object *owner;
+        const struct owner *by = kobj_controller(o);
+        const struct kobj *owner;
 
         if (!by || !str_eq(by->kind, kind->kind))
                 return;
-        owner = cache_get(r->engine->cache, kind, o->ns, by->name);
+        owner = lister_get(r->engine->lister, kind, o->ns, by->name);
         if (owner && str_eq(owner->uid, by->uid))
                 runner_add_object(r, owner);
 }
 
-const struct cache *runner_cache(const struct runner *r)
+const struct lister *runner_lister(const struct runner *r)
 {
-        return r->engine->cache;
+        return r->engine->lister;
 }
 
 const struct config *runner_config(const struct runner *r)

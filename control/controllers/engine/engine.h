@@ -25,12 +25,12 @@ struct engine *engine_new(const struct engine_opts *opts);
 void engine_free(struct engine *e);
 DEFINE_CLEANUP(struct engine *, engine_free)
 
-struct cache *engine_cache(struct engine *e);
+struct lister *engine_lister(struct engine *e);
 /* Which resources are to be followed: every one that a controller watches, each once. */
 size_t engine_resources(const struct engine *e, const struct resource **ret, size_t room);
 
 /* An informer tells. Takes the reference of now (NULL: gone) over. */
-void engine_observe(struct engine *e, const struct resource *r, const char *key, const struct object *now);
+void engine_observe(struct engine *e, const struct resource *r, const char *key, const struct kobj *now);
 
 /* Syncs what is due, budget keys at most. Returns when to be called again, in ms (UINT64_MAX: when woken). */
 uint64_t engine_run(struct engine *e, size_t budget);

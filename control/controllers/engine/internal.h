@@ -35,7 +35,7 @@ struct job {
 
 struct engine {
         struct engine_opts opts;
-        struct cache *cache;
+        struct lister *lister;
         struct runner *runners;
         struct job *jobs, *last_job;
         struct hashmap awaits; /* "plural/key" -> struct await * */
@@ -61,7 +61,7 @@ void job_free(struct job *j);
  * it is so already. */
 void await_object(struct job *j, const struct resource *r, const char *key, const char *uid, uint64_t version,
                   bool deleted);
-void await_seen(struct engine *e, const struct resource *r, const char *key, const struct object *now);
+void await_seen(struct engine *e, const struct resource *r, const char *key, const struct kobj *now);
 /* The job ends: nothing more is awaited for it. */
 void await_forget(struct job *j);
 void awaits_deinit(struct engine *e);

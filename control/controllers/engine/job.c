@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/str.h"
 #include "controllers/engine/internal.h"
 
@@ -159,12 +158,13 @@ static void tell(const struct job *j, const struct step *st, bool failed, const 
 static void make_name(struct job *j, struct step *st)
 {
         static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
+        const struct api *api = j->runner->engine->opts.api;
         char name[NAME_MAX_LEN + 1];
         size_t n = MIN(strlen(st->generate), (size_t)(NAME_MAX_LEN - SUFFIX_LEN));
 
         memcpy(name, st->generate, n);
         for (size_t i = 0; i < SUFFIX_LEN; i++)
-                name[n++] = letters[random_below(sizeof(letters) - 1)];
+                name[n++] = letters[api->random_below(sizeof(letters) - 1)];
         name[n] = '\0';
         st->name = arena_strdup(&j->plan->mem, name);
         json_set_str(json_ensure(st->body, "metadata"), "name", name);

@@ -21,10 +21,10 @@ void plan_free(struct plan *p)
                 return;
         for (struct step *st = p->steps; st; st = st->next) {
                 json_object_put(st->body);
-                object_unref(st->about);
+                kobj_unref(st->about);
         }
         for (struct note *n = p->notes; n; n = n->next)
-                object_unref(n->about);
+                kobj_unref(n->about);
         arena_deinit(&p->mem);
         free(p);
 }
@@ -63,7 +63,7 @@ static struct step *add_whole(struct sync *s, enum step_verb verb, const struct 
         return st;
 }
 
-static struct step *add_to(struct sync *s, enum step_verb verb, const struct object *o, struct json_object *body)
+static struct step *add_to(struct sync *s, enum step_verb verb, const struct kobj *o, struct json_object *body)
 {
         struct step *st = add(s, verb, o->resource, body);
 
@@ -91,7 +91,7 @@ struct step *plan_update_status(struct sync *s, const struct resource *r, struct
         return st;
 }
 
-struct step *plan_patch(struct sync *s, const struct object *o, const char *sub, struct json_object *patch)
+struct step *plan_patch(struct sync *s, const struct kobj *o, const char *sub, struct json_object *patch)
 {
         struct step *st = add_to(s, STEP_PATCH, o, patch);
 
@@ -100,7 +100,7 @@ struct step *plan_patch(struct sync *s, const struct object *o, const char *sub,
         return st;
 }
 
-struct step *plan_delete(struct sync *s, const struct object *o)
+struct step *plan_delete(struct sync *s, const struct kobj *o)
 {
         struct json_object *options = json_object_new_object();
 
@@ -110,7 +110,7 @@ struct step *plan_delete(struct sync *s, const struct object *o)
         return add_to(s, STEP_DELETE, o, options);
 }
 
-struct step *plan_post(struct sync *s, const struct object *o, const char *sub, struct json_object *body)
+struct step *plan_post(struct sync *s, const struct kobj *o, const char *sub, struct json_object *body)
 {
         struct step *st = add_to(s, STEP_CREATE, o, body);
 
@@ -119,9 +119,9 @@ struct step *plan_post(struct sync *s, const struct object *o, const char *sub, 
         return st;
 }
 
-void step_tell(struct step *st, const struct object *about, const struct telling *t)
+void step_tell(struct step *st, const struct kobj *about, const struct telling *t)
 {
-        st->about = object_ref(about);
+        st->about = kobj_ref(about);
         st->telling = *t;
 }
 
@@ -140,7 +140,7 @@ void step_propagation(struct step *st, const char *propagation)
         json_set_str(st->body, "propagationPolicy", propagation);
 }
 
-void step_version(struct step *st, const struct object *o)
+void step_version(struct step *st, const struct kobj *o)
 {
         char text[24];
 
@@ -173,13 +173,13 @@ void plan_retry(struct sync *s, const char *fmt, ...)
         va_end(ap);
 }
 
-void plan_event(struct sync *s, const struct object *about, bool warning, const char *reason, const char *fmt, ...)
+void plan_event(struct sync *s, const struct kobj *about, bool warning, const char *reason, const char *fmt, ...)
 {
         struct plan *p = s->plan;
         struct note *n = arena_new(&p->mem, struct note);
         va_list ap;
 
-        n->about = object_ref(about);
+        n->about = kobj_ref(about);
         n->warning = warning;
         n->reason = text_of(p, reason);
         va_start(ap, fmt);

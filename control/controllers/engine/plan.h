@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "controllers/engine/cache.h"
+#include "controllers/engine/lister.h"
 
 struct config;
 struct plan;
@@ -34,7 +34,7 @@ struct failure {
 /* One sync of one key. */
 struct sync {
         const char *key, *ns, *name; /* ns "" for what has no namespace */
-        const struct cache *cache;
+        const struct lister *lister;
         struct arena *mem; /* freed when the plan has been carried out */
         struct plan *plan;
         const struct failure *failed; /* NULL unless the last plan of this key has failed */
@@ -61,19 +61,19 @@ struct step *plan_update(struct sync *s, const struct resource *r, struct json_o
 struct step *plan_update_status(struct sync *s, const struct resource *r, struct json_object *body);
 /* A JSON merge patch (RFC 7386). sub: "status", "scale" or NULL. It fails with a conflict unless the object is still
  * that one (its UID is put into the patch). */
-struct step *plan_patch(struct sync *s, const struct object *o, const char *sub, struct json_object *patch);
+struct step *plan_patch(struct sync *s, const struct kobj *o, const char *sub, struct json_object *patch);
 /* Fails with a conflict unless it has still that UID. What is gone already is a success. */
-struct step *plan_delete(struct sync *s, const struct object *o);
+struct step *plan_delete(struct sync *s, const struct kobj *o);
 /* POST to a subresource ("binding", "eviction") of an object. */
-struct step *plan_post(struct sync *s, const struct object *o, const char *sub, struct json_object *body);
+struct step *plan_post(struct sync *s, const struct kobj *o, const char *sub, struct json_object *body);
 
 /* Options of a step. */
-void step_tell(struct step *st, const struct object *about, const struct telling *t);
+void step_tell(struct step *st, const struct kobj *about, const struct telling *t);
 /* One, then two, four, ... of the creates of this stage at a time, so that what is refused is not asked 500 times. */
 void step_slow_start(struct step *st);
 void step_grace(struct step *st, int64_t seconds);               /* of a delete */
 void step_propagation(struct step *st, const char *propagation); /* "Background", "Foreground", "Orphan" */
-void step_version(struct step *st, const struct object *o);      /* patch, delete: only while it is of that version */
+void step_version(struct step *st, const struct kobj *o);        /* patch, delete: only while it is of that version */
 /* Failure of this step alone lets the plan go on and succeed. */
 void step_may_fail(struct step *st);
 
@@ -83,6 +83,6 @@ void plan_then(struct sync *s);
 void plan_after(struct sync *s, uint64_t ms);
 /* It did not work out (the text says why, for the log): again, with backoff. */
 void plan_retry(struct sync *s, const char *fmt, ...) _printf_(2, 3);
-void plan_event(struct sync *s, const struct object *about, bool warning, const char *reason, const char *fmt, ...)
+void plan_event(struct sync *s, const struct kobj *about, bool warning, const char *reason, const char *fmt, ...)
         _printf_(5, 6);
 bool plan_is_empty(const struct sync *s);

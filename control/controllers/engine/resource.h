@@ -7,7 +7,7 @@
 
 enum keep {
         KEEP_NOTHING,  /* it is written, never followed */
-        KEEP_METADATA, /* struct object without text */
+        KEEP_METADATA, /* struct kobj without text */
         KEEP_TEXT,     /* and the whole object as compact JSON, parsed when somebody asks */
         KEEP_POD,      /* and struct pod instead of the text */
 };

@@ -16,7 +16,7 @@ struct step {
         const char *sub;       /* subresource, or NULL */
         struct json_object *body;
         const char *uid; /* of patch and delete: only that object */
-        const struct object *about;
+        const struct kobj *about;
         struct telling telling;
         unsigned int stage;
         unsigned int attempts;
@@ -27,7 +27,7 @@ struct step {
 
 struct note {
         struct note *next;
-        const struct object *about;
+        const struct kobj *about;
         bool warning;
         const char *reason, *text;
 };
@@ -49,8 +49,9 @@ DEFINE_CLEANUP(struct plan *, plan_free)
 struct api {
         /* done is called once, never before this returns. The object of the answer is borrowed by it. */
         void (*submit)(struct api *a, const struct step *st, kube_done_fn done, void *userdata);
-        void (*event)(struct api *a, const char *component, const struct object *about, bool warning,
-                      const char *reason, const char *text);
+        void (*event)(struct api *a, const char *component, const struct kobj *about, bool warning, const char *reason,
+                      const char *text);
         int64_t (*wall_ms)(struct api *a);
         uint64_t (*mono_ns)(void);
+        uint64_t (*random_below)(uint64_t n);
 };

@@ -50,7 +50,7 @@ void world_delete(struct world *w, const struct resource *r, const char *ns, con
 
 /* ---- what is there ---- */
 
-/* Borrowed; NULL when there is none. */
+/* Borrowed until the world goes on (world_step and what calls it); NULL when there is none. */
 struct json_object *world_get(struct world *w, const struct resource *r, const char *ns, const char *name);
 size_t world_count(struct world *w, const struct resource *r, const char *ns); /* ns NULL: all */
 /* Borrowed trees in the order of creation, in an array that the caller frees. */
@@ -69,6 +69,8 @@ void world_settle(struct world *w);
 /* Moves both clocks, in the steps that delays ask for, and settles after each. */
 void world_pass(struct world *w, uint64_t ms);
 int64_t world_now_s(const struct world *w);
+/* The wall clock alone: set by somebody. */
+void world_jump(struct world *w, int64_t seconds);
 /* The controllers die with all they know, and start again. */
 void world_crash(struct world *w);
 

@@ -5,14 +5,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/strbuf.h"
-#include "controllers/engine/object.h"
-#include "controllers/engine/object_pod.h"
+#include "controllers/engine/kobj.h"
+#include "controllers/engine/kobj_pod.h"
 #include "controllers/engine/pack.h"
 
 /* kubectl keeps a second copy of the object there, which no controller reads. */
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 
-int64_t object_time(const struct jnode *o, const char *key)
+int64_t kobj_time(const struct jnode *o, const char *key)
 {
         const char *text = jnode_str(o, key);
         struct timespec at;
@@ -47,7 +47,7 @@ static const struct owner *pack_owners(struct pack *p, const struct jnode *list,
         return owners;
 }
 
-const char *const *object_pack_texts(struct pack *p, const struct jnode *list, uint16_t *ret_n)
+const char *const *kobj_pack_texts(struct pack *p, const struct jnode *list, uint16_t *ret_n)
 {
         const char **texts = pack_array(p, const char *, jnode_len(list));
         uint16_t n = 0;
@@ -57,7 +57,7 @@ const char *const *object_pack_texts(struct pack *p, const struct jnode *list, u
         return texts;
 }
 
-static void pack_key(struct pack *p, struct object *o)
+static void pack_key(struct pack *p, struct kobj *o)
 {
         size_t ns = strlen(o->ns), name = strlen(o->name) + 1;
         char *key;
@@ -73,7 +73,7 @@ static void pack_key(struct pack *p, struct object *o)
         o->key = key;
 }
 
-static void pack_metadata(struct pack *p, struct object *o, const struct jnode *meta)
+static void pack_metadata(struct pack *p, struct kobj *o, const struct jnode *meta)
 {
         const char *version = jnode_str(meta, "resourceVersion");
 
@@ -84,12 +84,12 @@ static void pack_metadata(struct pack *p, struct object *o, const struct jnode *
         if (version)
                 str_parse_u64(version, &o->version);
         o->generation = jnode_i64(meta, "generation", 0);
-        o->created_s = object_time(meta, "creationTimestamp");
-        o->deleted_s = object_time(meta, "deletionTimestamp");
+        o->created_s = kobj_time(meta, "creationTimestamp");
+        o->deleted_s = kobj_time(meta, "deletionTimestamp");
         o->labels = pack_labels(p, jnode_get(meta, "labels"), &o->nlabels);
         o->annotations = pack_labels(p, jnode_get(meta, "annotations"), &o->nannotations);
         o->owners = pack_owners(p, jnode_get(meta, "ownerReferences"), &o->nowners);
-        o->finalizers = object_pack_texts(p, jnode_get(meta, "finalizers"), &o->nfinalizers);
+        o->finalizers = kobj_pack_texts(p, jnode_get(meta, "finalizers"), &o->nfinalizers);
 }
 
 struct source {
@@ -98,15 +98,15 @@ struct source {
         struct strbuf text;
 };
 
-static struct object *pack_object(struct pack *p, const struct source *src)
+static struct kobj *pack_object(struct pack *p, const struct source *src)
 {
-        struct object *o = pack_array(p, struct object, 1);
+        struct kobj *o = pack_array(p, struct kobj, 1);
 
         o->resource = src->resource;
         o->refs = 1;
         pack_metadata(p, o, jnode_get(src->node, "metadata"));
         if (src->resource->keep == KEEP_POD)
-                o->pod = object_pack_pod(p, src->node);
+                o->pod = kobj_pack_pod(p, src->node);
         if (src->text.len) {
                 o->text = memcpy(pack_take(p, src->text.len + 1, 1), src->text.data, src->text.len + 1);
                 o->text_len = (uint32_t)src->text.len;
@@ -119,12 +119,12 @@ static bool is_managed_fields(const struct jnode *member)
         return str_eq(member->key, "managedFields");
 }
 
-struct object *object_new(const struct resource *r, const struct jnode *node)
+struct kobj *kobj_new(const struct resource *r, const struct jnode *node)
 {
         static _Thread_local struct arena scratch;
         struct source src = {.resource = r, .node = node};
         struct pack p = {.scratch = &scratch};
-        struct object *o;
+        struct kobj *o;
 
         if (str_empty(jnode_at_str(node, "metadata.name")))
                 return NULL;
@@ -138,25 +138,25 @@ struct object *object_new(const struct resource *r, const struct jnode *node)
         return o;
 }
 
-struct object *object_from_json(const struct resource *r, const struct json_object *json)
+struct kobj *kobj_from_json(const struct resource *r, const struct json_object *json)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
         _cleanup_(jsontree_deinit) struct jsontree tree = JSONTREE_NULL;
         const struct jnode *node;
 
         json_write(&b, json);
-        return jsontree_parse(&tree, b.data, b.len, &node, NULL) ? NULL : object_new(r, node);
+        return jsontree_parse(&tree, b.data, b.len, &node, NULL) ? NULL : kobj_new(r, node);
 }
 
-void object_unref(const struct object *o)
+void kobj_unref(const struct kobj *o)
 {
-        struct object *mine = (struct object *)(uintptr_t)o;
+        struct kobj *mine = (struct kobj *)(uintptr_t)o;
 
         if (mine && !--mine->refs)
                 free(mine);
 }
 
-struct json_object *object_json(const struct object *o)
+struct json_object *kobj_json(const struct kobj *o)
 {
         struct json_object *json = NULL;
 
@@ -173,17 +173,17 @@ static const char *find(const struct label *labels, size_t n, const char *key)
         return NULL;
 }
 
-const char *object_label(const struct object *o, const char *key)
+const char *kobj_label(const struct kobj *o, const char *key)
 {
         return find(o->labels, o->nlabels, key);
 }
 
-const char *object_annotation(const struct object *o, const char *key)
+const char *kobj_annotation(const struct kobj *o, const char *key)
 {
         return find(o->annotations, o->nannotations, key);
 }
 
-const struct owner *object_controller(const struct object *o)
+const struct owner *kobj_controller(const struct kobj *o)
 {
         for (size_t i = 0; i < o->nowners; i++)
                 if (o->owners[i].controller)
@@ -191,7 +191,7 @@ const struct owner *object_controller(const struct object *o)
         return NULL;
 }
 
-bool object_owned_by(const struct object *o, const char *uid)
+bool kobj_owned_by(const struct kobj *o, const char *uid)
 {
         for (size_t i = 0; i < o->nowners; i++)
                 if (str_eq(o->owners[i].uid, uid))
@@ -199,7 +199,7 @@ bool object_owned_by(const struct object *o, const char *uid)
         return false;
 }
 
-bool object_has_finalizer(const struct object *o, const char *name)
+bool kobj_has_finalizer(const struct kobj *o, const char *name)
 {
         for (size_t i = 0; i < o->nfinalizers; i++)
                 if (str_eq(o->finalizers[i], name))
@@ -207,7 +207,7 @@ bool object_has_finalizer(const struct object *o, const char *name)
         return false;
 }
 
-bool object_selected(const struct object *o, const struct selector *s)
+bool kobj_selected(const struct kobj *o, const struct selector *s)
 {
         return selector_match_labels(s, &(struct label_array){o->labels, o->nlabels});
 }

@@ -9,7 +9,7 @@
 #include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "controllers/engine/cache.h"
+#include "controllers/engine/lister.h"
 
 enum index {
         INDEX_NS,
@@ -33,7 +33,7 @@ struct link {
 };
 
 struct entry {
-        const struct object *object;
+        const struct kobj *object;
         char *orphan; /* "/NAMESPACE", or NULL */
         size_t nlinks;
         struct link links[];
@@ -45,17 +45,17 @@ struct kept {
         struct hashmap indexes[INDEX_COUNT]; /* value -> struct bucket * */
 };
 
-struct cache {
+struct lister {
         struct kept **kept;
         size_t n;
 };
 
-struct cache *cache_new(void)
+struct lister *lister_new(void)
 {
-        return mem_new(struct cache);
+        return mem_new(struct lister);
 }
 
-static struct kept *kept_of(const struct cache *c, const struct resource *r)
+static struct kept *kept_of(const struct lister *c, const struct resource *r)
 {
         for (size_t i = 0; i < c->n; i++)
                 if (c->kept[i]->resource == r)
@@ -63,16 +63,16 @@ static struct kept *kept_of(const struct cache *c, const struct resource *r)
         return NULL;
 }
 
-bool cache_follows(const struct cache *c, const struct resource *r)
+bool lister_follows(const struct lister *c, const struct resource *r)
 {
         return kept_of(c, r) != NULL;
 }
 
-void cache_follow(struct cache *c, const struct resource *r)
+void lister_follow(struct lister *c, const struct resource *r)
 {
         struct kept *k;
 
-        if (cache_follows(c, r))
+        if (lister_follows(c, r))
                 return;
         k = mem_new(struct kept);
         k->resource = r;
@@ -115,7 +115,7 @@ static void link_out(struct kept *k, struct link *l)
         free(b);
 }
 
-static bool named_before(const struct object *o, size_t i)
+static bool named_before(const struct kobj *o, size_t i)
 {
         for (size_t j = 0; j < i; j++)
                 if (str_eq(o->owners[j].uid, o->owners[i].uid))
@@ -123,9 +123,9 @@ static bool named_before(const struct object *o, size_t i)
         return false;
 }
 
-static struct entry *entry_new(struct kept *k, const struct object *o)
+static struct entry *entry_new(struct kept *k, const struct kobj *o)
 {
-        const struct owner *by = object_controller(o);
+        const struct owner *by = kobj_controller(o);
         struct entry *e = mem_zalloc(sizeof(*e) + (3 + o->nowners) * sizeof(struct link));
 
         e->object = o;
@@ -142,9 +142,9 @@ static struct entry *entry_new(struct kept *k, const struct object *o)
         return e;
 }
 
-static const struct object *entry_free(struct kept *k, struct entry *e)
+static const struct kobj *entry_free(struct kept *k, struct entry *e)
 {
-        const struct object *o = e->object;
+        const struct kobj *o = e->object;
 
         for (size_t i = 0; i < e->nlinks; i++)
                 link_out(k, &e->links[i]);
@@ -153,7 +153,7 @@ static const struct object *entry_free(struct kept *k, struct entry *e)
         return o;
 }
 
-const struct object *cache_set(struct cache *c, const struct resource *r, const char *key, const struct object *now)
+const struct kobj *lister_set(struct lister *c, const struct resource *r, const char *key, const struct kobj *now)
 {
         struct kept *k = kept_of(c, r);
         struct entry *old = now ? hashmap_put(&k->entries, now->key, entry_new(k, now)) : hashmap_del(&k->entries, key);
@@ -161,7 +161,7 @@ const struct object *cache_set(struct cache *c, const struct resource *r, const 
         return old ? entry_free(k, old) : NULL;
 }
 
-void cache_free(struct cache *c)
+void lister_free(struct lister *c)
 {
         if (!c)
                 return;
@@ -169,7 +169,7 @@ void cache_free(struct cache *c)
                 struct kept *k = c->kept[i];
 
                 hashmap_foreach (&k->entries, slot)
-                        object_unref(entry_free(k, slot->value));
+                        kobj_unref(entry_free(k, slot->value));
                 hashmap_deinit(&k->entries);
                 for (size_t j = 0; j < INDEX_COUNT; j++)
                         hashmap_deinit(&k->indexes[j]);
@@ -179,7 +179,7 @@ void cache_free(struct cache *c)
         free(c);
 }
 
-const struct object *cache_find(const struct cache *c, const struct resource *r, const char *key)
+const struct kobj *lister_find(const struct lister *c, const struct resource *r, const char *key)
 {
         const struct kept *k = kept_of(c, r);
         const struct entry *e = k ? hashmap_get(&k->entries, key) : NULL;
@@ -187,72 +187,72 @@ const struct object *cache_find(const struct cache *c, const struct resource *r,
         return e ? e->object : NULL;
 }
 
-const struct object *cache_get(const struct cache *c, const struct resource *r, const char *ns, const char *name)
+const struct kobj *lister_get(const struct lister *c, const struct resource *r, const char *ns, const char *name)
 {
         char key[1024];
 
         if (!r->namespaced || str_empty(ns))
-                return cache_find(c, r, name);
+                return lister_find(c, r, name);
         snprintf(key, sizeof(key), "%s/%s", ns, name);
-        return cache_find(c, r, key);
+        return lister_find(c, r, key);
 }
 
-size_t cache_count(const struct cache *c, const struct resource *r)
+size_t lister_count(const struct lister *c, const struct resource *r)
 {
         const struct kept *k = kept_of(c, r);
 
         return k ? k->entries.count : 0;
 }
 
-struct objects cache_all(const struct cache *c, const struct resource *r, struct arena *mem)
+struct kobjs lister_all(const struct lister *c, const struct resource *r, struct arena *mem)
 {
         const struct kept *k = kept_of(c, r);
-        struct objects l = {0};
+        struct kobjs l = {0};
 
         if (!k)
                 return l;
-        l.items = arena_array(mem, const struct object *, k->entries.count + 1);
+        l.items = arena_array(mem, const struct kobj *, k->entries.count + 1);
         hashmap_foreach (&k->entries, slot)
                 l.items[l.n++] = ((const struct entry *)slot->value)->object;
         return l;
 }
 
-static struct objects by_index(const struct cache *c, const struct resource *r, enum index index, const char *value,
-                               struct arena *mem)
+static struct kobjs by_index(const struct lister *c, const struct resource *r, enum index index, const char *value,
+                             struct arena *mem)
 {
         const struct kept *k = kept_of(c, r);
         const struct bucket *b = k ? hashmap_get(&k->indexes[index], value) : NULL;
-        struct objects l = {0};
+        struct kobjs l = {0};
 
         if (!b)
                 return l;
-        l.items = arena_array(mem, const struct object *, b->n);
+        l.items = arena_array(mem, const struct kobj *, b->n);
         for (const struct link *at = b->first; at; at = at->next)
                 l.items[l.n++] = at->entry->object;
         return l;
 }
 
-struct objects cache_in(const struct cache *c, const struct resource *r, const char *ns, struct arena *mem)
+struct kobjs lister_in(const struct lister *c, const struct resource *r, const char *ns, struct arena *mem)
 {
         return by_index(c, r, INDEX_NS, ns, mem);
 }
 
-struct objects cache_controlled(const struct cache *c, const struct resource *r, const char *uid, struct arena *mem)
+struct kobjs lister_controlled(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem)
 {
         return by_index(c, r, INDEX_CONTROLLER, uid, mem);
 }
 
-struct objects cache_orphans(const struct cache *c, const struct resource *r, const char *ns, struct arena *mem)
+struct kobjs lister_orphans(const struct lister *c, const struct resource *r, const char *ns, struct arena *mem)
 {
         return by_index(c, r, INDEX_CONTROLLER, arena_printf(mem, "/%s", ns), mem);
 }
 
-struct objects cache_dependents(const struct cache *c, const struct resource *r, const char *uid, struct arena *mem)
+struct kobjs lister_dependents(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem)
 {
         return by_index(c, r, INDEX_OWNER, uid, mem);
 }
 
-struct objects cache_on_node(const struct cache *c, const char *node, struct arena *mem)
+struct kobjs lister_on_node(const struct lister *c, const char *node, struct arena *mem)
 {
         return by_index(c, &res_pods, INDEX_NODE, node, mem);
 }

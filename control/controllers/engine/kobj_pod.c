@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
-#include "controllers/engine/object_pod.h"
+#include "controllers/engine/kobj_pod.h"
 
 static enum pod_phase phase_of(const char *s)
 {
@@ -33,7 +33,7 @@ static const struct pod_condition *pack_conditions(struct pack *p, const struct 
         jnode_foreach(list, c) all[n++] = (struct pod_condition){.type = pack_text(p, jnode_str(c, "type")),
                                                                  .reason = pack_text(p, jnode_str(c, "reason")),
                                                                  .status = tri_of(jnode_str(c, "status")),
-                                                                 .since_s = object_time(c, "lastTransitionTime")};
+                                                                 .since_s = kobj_time(c, "lastTransitionTime")};
         *ret_n = n;
         return all;
 }
@@ -99,7 +99,7 @@ static void add_statuses(struct pack *p, const struct jnode *list, bool init, st
                         .ready = jnode_bool(c, "ready", false),
                         .terminated = now != NULL,
                         .last_terminated = last != NULL,
-                        .finished_s = object_time(now, "finishedAt"),
+                        .finished_s = kobj_time(now, "finishedAt"),
                         .waiting = pack_text(p, jnode_at_str(c, "state.waiting.reason")),
                 };
         }
@@ -184,14 +184,14 @@ static void pack_status(struct pack *p, struct pod *pod, const struct jnode *sta
         pod->reason = pack_text(p, jnode_str(status, "reason"));
         pod->host_ip = pack_text(p, jnode_str(status, "hostIP"));
         pod->nominated_node = pack_text(p, jnode_str(status, "nominatedNodeName"));
-        pod->started_s = object_time(status, "startTime");
+        pod->started_s = kobj_time(status, "startTime");
         pod->observed_generation = jnode_i64(status, "observedGeneration", 0);
         pod->ips = pack_ips(p, status, &pod->nips);
         pod->conditions = pack_conditions(p, jnode_get(status, "conditions"), &pod->nconditions);
         pod->containers = pack_statuses(p, status, &pod->ncontainers);
 }
 
-const struct pod *object_pack_pod(struct pack *p, const struct jnode *o)
+const struct pod *kobj_pack_pod(struct pack *p, const struct jnode *o)
 {
         struct pod *pod = pack_array(p, struct pod, 1);
 

@@ -18,7 +18,7 @@ struct owner {
         bool controller, block; /* blockOwnerDeletion */
 };
 
-struct object {
+struct kobj {
         const struct resource *resource;
         const char *key; /* "ns/name" or "name" */
         const char *ns, *name, *uid;
@@ -103,26 +103,26 @@ struct pod {
 };
 
 /* One reference. NULL for an object without a name. */
-struct object *object_new(const struct resource *r, const struct jnode *o);
+struct kobj *kobj_new(const struct resource *r, const struct jnode *o);
 /* The same from a tree of json.h. */
-struct object *object_from_json(const struct resource *r, const struct json_object *o);
-static inline const struct object *object_ref(const struct object *o)
+struct kobj *kobj_from_json(const struct resource *r, const struct json_object *o);
+static inline const struct kobj *kobj_ref(const struct kobj *o)
 {
-        ((struct object *)(uintptr_t)o)->refs++;
+        ((struct kobj *)(uintptr_t)o)->refs++;
         return o;
 }
-void object_unref(const struct object *o);
-DEFINE_CLEANUP(const struct object *, object_unref)
+void kobj_unref(const struct kobj *o);
+DEFINE_CLEANUP(const struct kobj *, kobj_unref)
 
 /* The whole object as a tree; the caller owns it. KEEP_TEXT only. */
-struct json_object *object_json(const struct object *o);
+struct json_object *kobj_json(const struct kobj *o);
 
 /* NULL when there is none. */
-const char *object_label(const struct object *o, const char *key);
-const char *object_annotation(const struct object *o, const char *key);
+const char *kobj_label(const struct kobj *o, const char *key);
+const char *kobj_annotation(const struct kobj *o, const char *key);
 /* The owner with controller: true; NULL: nobody controls it. */
-const struct owner *object_controller(const struct object *o);
-bool object_owned_by(const struct object *o, const char *uid); /* by any ownerReference */
-bool object_has_finalizer(const struct object *o, const char *name);
-bool object_selected(const struct object *o, const struct selector *s);
+const struct owner *kobj_controller(const struct kobj *o);
+bool kobj_owned_by(const struct kobj *o, const char *uid); /* by any ownerReference */
+bool kobj_has_finalizer(const struct kobj *o, const char *name);
+bool kobj_selected(const struct kobj *o, const struct selector *s);
 const struct pod_condition *pod_condition(const struct pod *p, const char *type);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of object.c: the parts of a Pod that are kept. */
+#pragma once
+
+#include "controllers/engine/kobj.h"
+#include "controllers/engine/pack.h"
+
+const struct pod *kobj_pack_pod(struct pack *p, const struct jnode *o);
+const char *const *kobj_pack_texts(struct pack *p, const struct jnode *list, uint16_t *ret_n);
+/* RFC 3339; 0 when there is none. */
+int64_t kobj_time(const struct jnode *o, const char *key);
