@@ -190,8 +190,8 @@ class Cluster:
     """Attributes: server (apiserver.Server), managers, schedulers, manager and scheduler (the first of each), hollow (None
     without nodes), folder."""
 
-    def __init__(self, nodes=3, manager=True, scheduler=True, managers=1, schedulers=1, untaint=True, apiserver_args=(), manager_args=(),
-                 scheduler_args=(), hollow_args=()):
+    def __init__(self, nodes=3, manager=True, scheduler=True, managers=1, schedulers=1, untaint=True, apiserver_args=(),
+                 manager_args=(), scheduler_args=(), hollow_args=()):
         self.server = apiserver.Server(*apiserver_args)
         self.folder = self.server.tmp
         self.managers, self.schedulers, self.hollow = [], [], None
