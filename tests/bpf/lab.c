@@ -115,6 +115,32 @@ static int map_index(const char *name)
         return -1;
 }
 
+static struct {
+        const char *name; /* NULL: none */
+        int fd;
+} scratch = {NULL, -1};
+
+void lab_share_scratch(const char *map)
+{
+        scratch.name = map;
+}
+
+static void share_scratch(struct bpf_object *object)
+{
+        struct bpf_map *map = scratch.name ? bpf_object__find_map_by_name(object, scratch.name) : NULL;
+
+        if (map && scratch.fd >= 0)
+                check(bpf_map__reuse_fd(map, scratch.fd), scratch.name);
+}
+
+static void keep_scratch(struct bpf_object *object)
+{
+        struct bpf_map *map = scratch.name ? bpf_object__find_map_by_name(object, scratch.name) : NULL;
+
+        if (map && scratch.fd < 0)
+                scratch.fd = bpf_map__fd(map);
+}
+
 static void share_maps(struct lab *lab, struct bpf_object *object)
 {
         struct bpf_map *map;
@@ -191,9 +217,11 @@ static struct bpf_object *load_object(struct lab *lab, const char *name)
         if (!object)
                 die(EXIT_FAILURE, path, errno);
         share_maps(lab, object);
+        share_scratch(object);
         set_knobs(object, &lab->knobs);
         check(bpf_object__load(object), path);
         keep_maps(lab, object);
+        keep_scratch(object);
         return object;
 }
 

@@ -46,6 +46,9 @@ struct knobs lab_knobs(void);
  * say. */
 void lab_open(struct lab *ret, const struct knobs *knobs);
 void lab_close(struct lab *lab);
+/* Before lab_open: the objects, each of which has a map of that name for itself, have one together, as if they were one
+ * object. */
+void lab_share_scratch(const char *map);
 /* No services, backends, flows, affinity and fragments; the node's routes and pods as in the beginning. */
 void lab_reset(struct lab *lab);
 

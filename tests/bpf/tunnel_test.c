@@ -4,7 +4,16 @@
 #include "bpf/story.h"
 
 #include <bpf/btf.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
 
 #define PORT       8472
 #define ADDR_NODE  0xc0000201 /* 192.0.2.1 */
@@ -52,8 +61,39 @@ static const struct flow_row web[] = {FLOW_PAIR(IPPROTO_TCP, POD_A, 1000, VIP, 8
                 HOOK_UPLINK, .in = R_TO_A(.outer = &left_alone[i], .payload = 30), LEFT_ALONE                          \
         }
 
+static void set_mtu(int mtu)
+{
+        struct ifreq request = {.ifr_name = "uplink", .ifr_mtu = mtu};
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        assert_int_equal(ioctl(fd, SIOCSIFMTU, &request), 0);
+        close(fd);
+}
+
+/* What was found out about the other node is too old (lib/tunnel.h), and no longer so. */
+static void mtu_falls(struct lab *lab, int family)
+{
+        usleep(400 * 1000);
+        set_mtu(1400);
+}
+
+static void mtu_is_back(struct lab *lab, int family, const struct packet *out)
+{
+        set_mtu(LAB_MTU_UPLINK);
+}
+
 /* clang-format off */
 static const struct story stories[] = {
+        {
+                /* The first one: before it nothing was sent to that node, of which something could be remembered. */
+                "who_was_only_heard_of_is_sent_to_by_the_header_too",
+                .steps = {
+                        { HOOK_UPLINK, .in = R_TO_A(.outer = &comes),
+                          .out = { TCP(POD_R, 80, POD_A, 1000, TH_SYNACK_), OUT_OF_TUNNEL_A }, TAKEN },
+                        { HOOK_FROM_POD, .in = { TCP(POD_A, 1000, POD_R, 80, TH_SYN_), FROM_A },
+                          .out = { TCP(POD_A, 1000, POD_R, 80, TH_SYN_), INTO_TUNNEL, .outer = &written }, SENT_OUT },
+                },
+        },
         {
                 "what_a_pod_sends_to_another_node_gets_the_header",
                 .steps = {
@@ -185,6 +225,20 @@ static const struct story stories[] = {
                           .out = { TCP(VIP, 80, POD_A, 1000, TH_SYNACK_), OUT_OF_TUNNEL_A }, TAKEN, .flows = web },
                 },
         },
+        {
+                /* The last one, since it leaves the NIC as it should not be when it fails. */
+                "hearing_of_a_node_does_not_renew_what_was_known_of_the_way_to_it",
+                .steps = {
+                        { HOOK_FROM_POD, .in = { UDP(POD_A, 1000, POD_R, 80), FROM_A, .payload = 1400 },
+                          .out = { UDP(POD_A, 1000, POD_R, 80), INTO_TUNNEL, .payload = 1400, .outer = &written },
+                          SENT_OUT },
+                        { HOOK_UPLINK, .before = mtu_falls, .in = R_TO_A(.outer = &comes),
+                          .out = { TCP(POD_R, 80, POD_A, 1000, TH_SYNACK_), OUT_OF_TUNNEL_A }, TAKEN },
+                        { HOOK_FROM_POD, .in = { UDP(POD_A, 1000, POD_R, 80), FROM_A, .payload = 1400 },
+                          .out = { UDP(POD_A, 1000, POD_R, 80), INTO_TUNNEL, .payload = 1400 }, SENT_OUT,
+                          .after = mtu_is_back },
+                },
+        },
 };
 /* clang-format on */
 
@@ -218,6 +272,18 @@ static bool takes_a_packet(const struct story *story)
         return false;
 }
 
+/* The memory of other nodes is a CPU's. */
+static void stay_on_one_cpu(void)
+{
+        cpu_set_t cpu;
+
+        CPU_ZERO(&cpu);
+        CPU_SET(sched_getcpu(), &cpu);
+        sched_setaffinity(0, sizeof(cpu), &cpu);
+}
+
+/* Today each object remembers other nodes for itself, and what one hears of them the other cannot mistake for a way.
+ * Here they share it, as programs of one object would. */
 int main(void)
 {
         static struct story told[N_STORIES];
@@ -229,5 +295,7 @@ int main(void)
                 if (!v6 && takes_a_packet(&told[i]))
                         told[i].family = 4;
         knobs.vxlan_port = PORT;
+        stay_on_one_cpu();
+        lab_share_scratch("tunnel_scratch");
         return stories_run("tunnel", told, N_STORIES, &knobs);
 }
