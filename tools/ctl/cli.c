@@ -141,8 +141,7 @@ void cli_complain_command(int argc, char *const argv[])
         char words[COMMANDS_MAX][32];
 
         if (group && argc < 2) {
-                fprintf(stderr, "fairctl %s: say which of these:\n\n", group);
-                cli_help_group(group, stderr);
+                cli_help_group(group, "say which of these:", stderr);
                 return;
         }
         if (group)

@@ -93,7 +93,7 @@ bool cli_is_choice(const char *choices, const char *word);
 
 /* Help for one command; for those whose names begin with that word; for all. */
 void cli_help(const struct cli_command *command, FILE *to);
-bool cli_help_group(const char *group, FILE *to);
+bool cli_help_group(const char *group, const char *heading, FILE *to);
 void cli_help_all(FILE *to);
 /* "fairctl: there is no command `flwo`; did you mean `flow`?" */
 void cli_complain_command(int argc, char *const argv[]);

@@ -69,7 +69,7 @@ static void print_summary(const struct cli_command *c, FILE *to)
         fprintf(to, "  %-30s %s\n", name, c->summary);
 }
 
-bool cli_help_group(const char *group, FILE *to)
+bool cli_help_group(const char *group, const char *heading, FILE *to)
 {
         bool found = false;
 
@@ -80,7 +80,7 @@ bool cli_help_group(const char *group, FILE *to)
                         if (!rest || *rest != ' ')
                                 continue;
                         if (!found)
-                                fprintf(to, "fairctl %s: its commands\n\n", group);
+                                fprintf(to, "fairctl %s: %s\n\n", group, heading);
                         found = true;
                         if (examples)
                                 print_examples(cli_commands[i]->examples, to);

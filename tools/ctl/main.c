@@ -40,7 +40,7 @@ static int help_about(int argc, char **argv)
         command = cli_find(argc, argv, &words);
         if (command)
                 cli_help(command, stdout);
-        else if (!cli_help_group(argv[0], stdout)) {
+        else if (!cli_help_group(argv[0], "its commands", stdout)) {
                 cli_complain_command(argc, argv);
                 return 2;
         }
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
                 return puts("fairctl " FAIRLEAD_VERSION) < 0;
         if (is_help(argv[1]))
                 return help_about(argc - 2, argv + 2);
-        if (argc == 3 && is_help(argv[2]) && cli_help_group(argv[1], stdout))
+        if (argc == 3 && is_help(argv[2]) && cli_help_group(argv[1], "its commands", stdout))
                 return 0;
         command = cli_find(argc - 1, argv + 1, &words);
         if (command)

@@ -182,6 +182,19 @@ static void what_is_wrong_is_named(void **state)
         }
 }
 
+static void a_group_without_a_verb_gets_one_heading(void **state)
+{
+        struct line l;
+        const char *said;
+
+        cut(&l, "service");
+        capture();
+        cli_complain_command(l.count, l.words);
+        said = end_capture();
+        assert_ptr_equal(strstr(said, "fairctl service: say which of these:\n\n  service list "), said);
+        assert_null(strstr(said, "its commands"));
+}
+
 static void mistyped_commands_get_the_near_one(void **state)
 {
         static const struct {
@@ -362,6 +375,7 @@ int main(void)
                 cmocka_unit_test(a_flag_may_come_several_times),
                 cmocka_unit_test(what_is_wrong_is_named),
                 cmocka_unit_test(mistyped_commands_get_the_near_one),
+                cmocka_unit_test(a_group_without_a_verb_gets_one_heading),
                 cmocka_unit_test(every_command_explains_itself),
                 cmocka_unit_test(completion_offers_what_may_stand_there),
                 cmocka_unit_test(nothing_typed_offers_every_command),
