@@ -40,6 +40,26 @@ bool trace_is_loopback(const struct addr *a)
         return address_is_v4(a) ? a->b[12] == 127 : !(a->w[0] | a->w[1] | a->w[2]) && a->w[3] == htonl(1);
 }
 
+static bool is_group(const struct addr *a)
+{
+        return address_is_v4(a) ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff;
+}
+
+/* An address that no route of the dataplane is about. */
+static void place_elsewhere(struct trace_place *p)
+{
+        const char *text = "outside of the cluster";
+
+        p->kind = trace_is_loopback(&p->addr) ? TRACE_LOOPBACK : TRACE_OUTSIDE;
+        if (p->kind == TRACE_LOOPBACK)
+                text = "this node's loopback";
+        else if (is_group(&p->addr))
+                text = "a multicast group's";
+        else if (address_is_v4(&p->addr) && p->addr.w[3] == 0xffffffff)
+                text = "everybody's on the link (broadcast)";
+        str_copy(p->text, sizeof(p->text), text);
+}
+
 int trace_place_of(const struct view *v, const struct records *records, const struct addr *a, struct trace_place *ret)
 {
         struct trace_place p = {.addr = *a};
@@ -75,9 +95,7 @@ int trace_place_of(const struct view *v, const struct records *records, const st
                 snprintf(p.text, sizeof(p.text), "of this node's pods, but no pod has it");
                 break;
         default:
-                p.kind = trace_is_loopback(a) ? TRACE_LOOPBACK : TRACE_OUTSIDE;
-                snprintf(p.text, sizeof(p.text),
-                         p.kind == TRACE_LOOPBACK ? "this node's loopback" : "outside of the cluster");
+                place_elsewhere(&p);
         }
         *ret = p;
         return 0;

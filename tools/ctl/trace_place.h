@@ -28,7 +28,7 @@ struct trace_place {
         struct addr addr;
         struct route route;
         struct pod pod; /* POD */
-        char text[256]; /* "pod default/a on fl0123", "this node", "outside of the cluster" */
+        char text[256]; /* behind "an address that is": "this node", "outside of the cluster" */
 };
 
 /* 0 or negative errno. */

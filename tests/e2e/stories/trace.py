@@ -164,6 +164,11 @@ def other_ways(lab, cast, made):
             ("nobody", trace(n1, "a", at(cast.a.ips[family].rsplit("." if family == 4 else ":", 1)[0] + (".254" if family == 4 else ":fffe"), 80)),
              "refused", ["from_pod"], "no pod has it"),
         ]))
+    for group in ("224.0.0.251:5353/udp", "[ff02::fb]:5353/udp"):
+        told = trace(n1, "a", group)
+        tap.ok("a multicast group's" in told["text"] and "outside" not in told["text"] + told["result"] and not told["disagreements"],
+               f"{group} is a group's, and not somebody outside", told)
+
 
 
 def own_node(lab, cast, made):

@@ -85,6 +85,39 @@ static struct trace_choice chosen(const struct trace_ask *ask)
         return c;
 }
 
+static void addresses_are_called_what_they_are(void **state)
+{
+        static const struct {
+                const char *address, *text;
+                enum trace_kind kind;
+        } rows[] = {
+                {"192.0.2.1", "this node", TRACE_NODE},
+                {"203.0.113.1", "outside of the cluster", TRACE_OUTSIDE},
+                {"2001:db8::1", "outside of the cluster", TRACE_OUTSIDE},
+                {"127.0.0.1", "this node's loopback", TRACE_LOOPBACK},
+                {"224.0.0.251", "a multicast group's", TRACE_OUTSIDE},
+                {"239.255.255.255", "a multicast group's", TRACE_OUTSIDE},
+                {"240.0.0.1", "outside of the cluster", TRACE_OUTSIDE},
+                {"ff02::fb", "a multicast group's", TRACE_OUTSIDE},
+                {"fe80::1", "outside of the cluster", TRACE_OUTSIDE},
+                {"255.255.255.255", "everybody's on the link (broadcast)", TRACE_OUTSIDE},
+        };
+        struct route_key key = {.prefixlen = 128, .addr = addr("192.0.2.1")};
+        struct route route = {.type = ROUTE_HOST};
+        struct view view = {.maps = maps};
+        struct records none = {0};
+
+        put(MAP_ROUTES, &key, &route);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                struct addr a = addr(rows[i].address);
+                struct trace_place place;
+
+                assert_int_equal(trace_place_of(&view, &none, &a, &place), 0);
+                assert_string_equal(place.text, rows[i].text);
+                assert_int_equal(place.kind, rows[i].kind);
+        }
+}
+
 static void no_service_is_left_alone(void **state)
 {
         struct trace_ask ask = ask_for("10.0.0.2", 80);
@@ -340,6 +373,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_maps, free_maps)
         const struct CMUnitTest tests[] = {
+                TEST(addresses_are_called_what_they_are),
                 TEST(no_service_is_left_alone),
                 TEST(chance_may_choose_any_endpoint),
                 TEST(a_permutation_is_foretold_by_the_hash),
