@@ -227,7 +227,7 @@ static int set_up(void **state)
 
         sock_lab_open(&lab, KNOB_SOCK | KNOB_RETVAL, SOCK_LAB_SMALL);
         r = stale_new(&lab.maps, &stale, &e);
-        if (r == 0 || (r == STALE_UNSUPPORTED && kernel_lacks("bpf_sock_destroy")))
+        if (r == 0 || (r == STALE_UNSUPPORTED && kernel_lacks("sock_destroy")))
                 return 0;
         fprintf(stderr, "%s\n", e.msg);
         return -1;

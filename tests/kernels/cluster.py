@@ -21,7 +21,8 @@ from play import prepare, tell_all  # noqa: E402
 
 THEMES = (cluster_ip, node_port, pods)
 LACKS = os.environ.get("FL_LACKS", "").split()
-TOLD = {"tcx": "clsact filters", "kernel_ctx": "a call or two for each translated packet", "sock_retval": "EPERM"}  # feature: what the agent's status names instead
+TOLD = {"tcx": "clsact filters", "kernel_ctx": "a call or two for each translated packet", "sock_retval": "EPERM",
+        "sock_destroy": "they stay with them"}  # feature: what the agent's status names instead
 
 
 def told(lab, cast, made):
@@ -33,7 +34,7 @@ def told(lab, cast, made):
         tap.is_([[TOLD[name] in line for line in status["fallbacks"]].count(True) for name in missing], [1] * len(missing),
                 f"{node.name}: and each has its fallback named")
         with open(node.log, encoding="utf-8") as file:
-            tap.is_("bpf_sock_destroy" in file.read(), "bpf_sock_destroy" in LACKS,
+            tap.is_("bpf_sock_destroy" in file.read(), "sock_destroy" in LACKS,
                     f"{node.name}: whether sockets of removed endpoints can be closed is logged")
 
 

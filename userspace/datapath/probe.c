@@ -88,6 +88,7 @@ static void probe_btf(struct features *f)
 
         f->btf = btf != NULL;
         f->kernel_ctx = btf && kernel_ctx_works(btf);
+        f->sock_destroy = btf && btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC) > 0;
         btf__free(btf);
 }
 

@@ -20,6 +20,8 @@
         X(jiffies64, true, "the clock of the flow table", "")                                                          \
         X(btf, true, "programs that read the kernel's own structures", "")                                             \
         X(kernel_ctx, false, "checksums changed without a call", "a call or two for each translated packet")           \
+        X(sock_destroy, false, "closing connected UDP sockets of removed endpoints",                                   \
+          "they stay with them until an ICMP error comes or their programs give up")                                   \
         X(vxlan, false, "the overlay between nodes", "native routing only")                                            \
         X(xdp, false, "NodePorts in the NIC's driver", "the uplink's TC program does it")
 

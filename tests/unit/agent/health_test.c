@@ -302,6 +302,19 @@ static void an_address_that_is_taken_is_named(void **state)
         assert_has(err.msg, "Address already in use");
 }
 
+static struct json_object *read_status(void)
+{
+        struct json_object *got = NULL;
+        _cleanup_free_ char *text = NULL;
+        char path[80];
+        size_t n;
+
+        snprintf(path, sizeof(path), "%s/status.json", run_dir);
+        assert_int_equal(file_read(path, 1 << 20, &text, &n, NULL), 0);
+        assert_int_equal(json_parse(text, n, &got, NULL), 0);
+        return got;
+}
+
 static void the_status_file_says_what_is_skipped(void **state)
 {
         _cleanup_json_ struct json_object *o = svcworld_json("{'metadata':{'namespace':'ns','name':'odd'},'spec':{'"
@@ -309,17 +322,12 @@ static void the_status_file_says_what_is_skipped(void **state)
         struct projector p = {.node_name = "n1"};
         struct svc_view *svc = svcworld_project(project_service, &p, o);
         _cleanup_json_ struct json_object *got = NULL;
-        _cleanup_free_ char *text = NULL;
-        char path[80];
-        size_t n;
 
         services_set_service(w.services, "ns/odd", svc);
         services_sync(w.services);
         status_changed(status);
         loop_run_for(loop, 20);
-        snprintf(path, sizeof(path), "%s/status.json", run_dir);
-        assert_int_equal(file_read(path, 1 << 20, &text, &n, NULL), 0);
-        assert_int_equal(json_parse(text, n, &got, NULL), 0);
+        got = read_status();
         assert_string_equal(json_get_str(got, "node"), SVCWORLD_NODE);
         assert_true(json_get_bool(got, "synced", false));
         assert_int_equal(json_len(json_get(got, "skipped")), 1);
@@ -332,11 +340,42 @@ static void the_status_file_says_what_is_skipped(void **state)
         free(svc);
 }
 
+/* What `fairctl status` prints behind "fallback:". */
+static void status_names_what_the_kernel_lacks_and_what_is_done_instead(void **state)
+{
+        static const struct features all = {
+#define X(name, necessary, use, without) .name = true,
+                FEATURES(X)
+#undef X
+        };
+        struct features old = all;
+        const struct features *rows[] = {&all, &old};
+
+        old.sock_destroy = false;
+        for (size_t i = 0; i < 2; i++) {
+                struct status_opts opts = {
+                        .loop = loop, .config = &w.config, .services = w.services, .features = rows[i]};
+                _cleanup_(status_freep) struct status *s = NULL;
+                _cleanup_json_ struct json_object *o = NULL;
+
+                assert_int_equal(status_new(&opts, &s, NULL), 0);
+                status_write(s);
+                o = read_status();
+                assert_int_equal(json_len(json_get(o, "fallbacks")), i);
+                if (i)
+                        assert_string_equal(
+                                json_object_get_string(json_object_array_get_idx(json_get(o, "fallbacks"), 0)),
+                                "no sock_destroy (closing connected UDP sockets of removed endpoints): instead they "
+                                "stay with them until an ICMP error comes or their programs give up");
+        }
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(status_names_what_the_kernel_lacks_and_what_is_done_instead),
                 TEST(probes_say_whether_the_tables_are_up_to_date),
                 TEST(what_was_taken_over_is_healthy),
                 TEST(a_node_that_is_leaving_gets_no_new_clients),
