@@ -158,6 +158,7 @@ $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $
 $(O)/fairlead-controller-manager: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-controller-manager: $(call obj,control/controllers/main.c) $(LIB_controllers) $(LIB_runtime) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_datapath) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-hollow: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-hollow: $(call obj,tools/hollow/main.c) $(LIB_hollow) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-agent: $(call obj,agent/main.c) $(LIB_agent) $(LIB_datapath) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-cni: $(call obj,cni/main.c) $(LIB_cni) $(LIB_kube) $(LIB_base)

@@ -14,6 +14,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Left alone, libcurl keeps four connections for each call under way, so that it closes most of those of a burst at its
+ * end, and the next one begins with handshakes. */
+#define KEPT_CONNECTIONS 256L
+
 struct http_call {
         struct http_transfer transfer;
         struct http_handler handler;
@@ -319,6 +323,7 @@ static int set_up_multi(struct http_client *c)
         curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_multi_timer);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
         return 0;
 }
 
