@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "controllers/engine/kobj.h"
+#include "controllers/engine/kobj_node.h"
 #include "controllers/engine/kobj_pod.h"
 #include "controllers/engine/pack.h"
 
@@ -107,6 +108,8 @@ static struct kobj *pack_object(struct pack *p, const struct source *src)
         pack_metadata(p, o, jnode_get(src->node, "metadata"));
         if (src->resource->keep == KEEP_POD)
                 o->pod = kobj_pack_pod(p, src->node);
+        if (src->resource->keep == KEEP_NODE)
+                o->node = kobj_pack_node(p, src->node);
         if (src->text.len) {
                 o->text = memcpy(pack_take(p, src->text.len + 1, 1), src->text.data, src->text.len + 1);
                 o->text_len = (uint32_t)src->text.len;
@@ -128,7 +131,7 @@ struct kobj *kobj_new(const struct resource *r, const struct jnode *node)
 
         if (str_empty(jnode_at_str(node, "metadata.name")))
                 return NULL;
-        if (r->keep == KEEP_TEXT)
+        if (r->keep == KEEP_TEXT || r->keep == KEEP_NODE)
                 jnode_write(&src.text, node, is_managed_fields);
         pack_object(&p, &src);
         p = (struct pack){.block = mem_zalloc(p.used)};
@@ -217,5 +220,13 @@ const struct pod_condition *pod_condition(const struct pod *p, const char *type)
         for (size_t i = 0; i < p->nconditions; i++)
                 if (str_eq(p->conditions[i].type, type))
                         return &p->conditions[i];
+        return NULL;
+}
+
+const struct node_condition *node_condition(const struct node *n, const char *type)
+{
+        for (size_t i = 0; i < n->nconditions; i++)
+                if (str_eq(n->conditions[i].type, type))
+                        return &n->conditions[i];
         return NULL;
 }

@@ -30,9 +30,10 @@ struct kobj {
         const char *const *finalizers;
         uint16_t nlabels, nannotations, nowners, nfinalizers;
         uint32_t refs;
-        const char *text; /* KEEP_TEXT: compact JSON without managedFields; else NULL */
+        const char *text; /* KEEP_TEXT, KEEP_NODE: compact JSON without managedFields; else NULL */
         uint32_t text_len;
-        const struct pod *pod; /* KEEP_POD, else NULL */
+        const struct pod *pod;   /* KEEP_POD, else NULL */
+        const struct node *node; /* KEEP_NODE, else NULL */
 };
 
 enum pod_phase {
@@ -102,6 +103,31 @@ struct pod {
         bool host_network;
 };
 
+struct node_taint {
+        const char *key, *value, *effect;
+        int64_t added_s; /* 0: not told */
+};
+
+struct node_condition {
+        const char *type, *reason;
+        enum tri status;
+        int64_t since_s, heartbeat_s; /* lastTransitionTime, lastHeartbeatTime; 0: none */
+};
+
+struct node_address {
+        const char *type, *address;
+};
+
+struct node {
+        const char *provider_id;
+        const struct node_taint *taints;
+        const struct node_condition *conditions;
+        const struct node_address *addresses;
+        const char *const *pod_cidrs; /* podCIDRs, else podCIDR */
+        uint16_t ntaints, nconditions, naddresses, npod_cidrs;
+        bool unschedulable;
+};
+
 /* One reference. NULL for an object without a name. */
 struct kobj *kobj_new(const struct resource *r, const struct jnode *o);
 /* The same from a tree of json.h. */
@@ -114,7 +140,7 @@ static inline const struct kobj *kobj_ref(const struct kobj *o)
 void kobj_unref(const struct kobj *o);
 DEFINE_CLEANUP(const struct kobj *, kobj_unref)
 
-/* The whole object as a tree; the caller owns it. KEEP_TEXT only. */
+/* The whole object as a tree; the caller owns it. KEEP_TEXT and KEEP_NODE only. */
 struct json_object *kobj_json(const struct kobj *o);
 
 /* NULL when there is none. */
@@ -126,3 +152,4 @@ bool kobj_owned_by(const struct kobj *o, const char *uid); /* by any ownerRefere
 bool kobj_has_finalizer(const struct kobj *o, const char *name);
 bool kobj_selected(const struct kobj *o, const struct selector *s);
 const struct pod_condition *pod_condition(const struct pod *p, const char *type);
+const struct node_condition *node_condition(const struct node *n, const char *type);

@@ -20,7 +20,7 @@ static enum pod_phase phase_of(const char *s)
         return str_empty(s) ? POD_PENDING : POD_UNKNOWN;
 }
 
-static enum tri tri_of(const char *s)
+enum tri kobj_tri(const char *s)
 {
         return str_eq(s, "True") ? TRI_TRUE : str_eq(s, "False") ? TRI_FALSE : str_empty(s) ? TRI_UNSET : TRI_UNKNOWN;
 }
@@ -32,7 +32,7 @@ static const struct pod_condition *pack_conditions(struct pack *p, const struct 
 
         jnode_foreach(list, c) all[n++] = (struct pod_condition){.type = pack_text(p, jnode_str(c, "type")),
                                                                  .reason = pack_text(p, jnode_str(c, "reason")),
-                                                                 .status = tri_of(jnode_str(c, "status")),
+                                                                 .status = kobj_tri(jnode_str(c, "status")),
                                                                  .since_s = kobj_time(c, "lastTransitionTime")};
         *ret_n = n;
         return all;

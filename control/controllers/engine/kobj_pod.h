@@ -9,3 +9,5 @@ const struct pod *kobj_pack_pod(struct pack *p, const struct jnode *o);
 const char *const *kobj_pack_texts(struct pack *p, const struct jnode *list, uint16_t *ret_n);
 /* RFC 3339; 0 when there is none. */
 int64_t kobj_time(const struct jnode *o, const char *key);
+/* "True", "False", "" or NULL, and whatever else. */
+enum tri kobj_tri(const char *s);

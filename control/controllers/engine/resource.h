@@ -10,6 +10,7 @@ enum keep {
         KEEP_METADATA, /* struct kobj without text */
         KEEP_TEXT,     /* and the whole object as compact JSON, parsed when somebody asks */
         KEEP_POD,      /* and struct pod instead of the text */
+        KEEP_NODE,     /* and struct node beside the text */
 };
 
 struct resource {
@@ -24,7 +25,7 @@ struct resource {
         X(configmaps, "", "v1", "configmaps", "ConfigMap", true, KEEP_TEXT)                                            \
         X(endpoints, "", "v1", "endpoints", "Endpoints", true, KEEP_TEXT)                                              \
         X(namespaces, "", "v1", "namespaces", "Namespace", false, KEEP_TEXT)                                           \
-        X(nodes, "", "v1", "nodes", "Node", false, KEEP_TEXT)                                                          \
+        X(nodes, "", "v1", "nodes", "Node", false, KEEP_NODE)                                                          \
         X(persistentvolumeclaims, "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true, KEEP_METADATA)    \
         X(pods, "", "v1", "pods", "Pod", true, KEEP_POD)                                                               \
         X(replicationcontrollers, "", "v1", "replicationcontrollers", "ReplicationController", true, KEEP_TEXT)        \
