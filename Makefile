@@ -49,13 +49,14 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c control/controllers/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c cni/main.c
+MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_store := $(call c_files,control/store)
 SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
 SRC_runtime := $(call c_files,control/runtime)
 SRC_controllers := $(filter-out $(MAINS),$(call c_files,control/controllers))
+SRC_scheduler := $(filter-out $(MAINS),$(call c_files,control/scheduler))
 SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
 SRC_hollow := $(filter-out $(MAINS),$(call c_files,tools/hollow))
 SRC_datapath := $(call c_files,userspace/datapath)
@@ -73,6 +74,7 @@ LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
 LIB_runtime := $(O)/libruntime.a
 LIB_controllers := $(O)/libcontrollers.a
+LIB_scheduler := $(O)/libscheduler.a
 LIB_ctl   := $(O)/libctl.a
 LIB_hollow := $(O)/libhollow.a
 LIB_datapath := $(O)/libdatapath.a
@@ -95,6 +97,7 @@ $(LIB_store): $(call obj,$(SRC_store))
 $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_runtime): $(call obj,$(SRC_runtime))
 $(LIB_controllers): $(call obj,$(SRC_controllers))
+$(LIB_scheduler): $(call obj,$(SRC_scheduler))
 $(LIB_ctl): $(call obj,$(SRC_ctl))
 $(LIB_hollow): $(call obj,$(SRC_hollow))
 $(LIB_datapath): $(call obj,$(SRC_datapath)) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
@@ -104,7 +107,7 @@ $(LIB_cni): $(call obj,$(SRC_cni))
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
