@@ -110,6 +110,8 @@ static struct kobj *pack_object(struct pack *p, const struct source *src)
                 o->pod = kobj_pack_pod(p, src->node);
         if (src->resource->keep == KEEP_NODE)
                 o->node = kobj_pack_node(p, src->node);
+        if (src->resource->keep == KEEP_SLICE)
+                o->slice = kobj_pack_slice(p, src->node, o->ns);
         if (src->text.len) {
                 o->text = memcpy(pack_take(p, src->text.len + 1, 1), src->text.data, src->text.len + 1);
                 o->text_len = (uint32_t)src->text.len;

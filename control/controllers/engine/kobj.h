@@ -32,8 +32,9 @@ struct kobj {
         uint32_t refs;
         const char *text; /* KEEP_TEXT, KEEP_NODE: compact JSON without managedFields; else NULL */
         uint32_t text_len;
-        const struct pod *pod;   /* KEEP_POD, else NULL */
-        const struct node *node; /* KEEP_NODE, else NULL */
+        const struct pod *pod;     /* KEEP_POD, else NULL */
+        const struct node *node;   /* KEEP_NODE, else NULL */
+        const struct slice *slice; /* KEEP_SLICE, else NULL */
 };
 
 enum pod_phase {
@@ -125,7 +126,30 @@ struct node {
         const struct node_address *addresses;
         const char *const *pod_cidrs; /* podCIDRs, else podCIDR */
         uint16_t ntaints, nconditions, naddresses, npod_cidrs;
+        int64_t cpu_milli; /* of status.allocatable; 0: not told */
         bool unschedulable;
+};
+
+struct slice_port {
+        const char *name, *protocol, *app; /* app: appProtocol */
+        int32_t port;                      /* -1: every port */
+};
+
+struct slice_endpoint {
+        const char *address; /* the first */
+        const char *hostname, *node, *zone;
+        const char *kind, *ns, *name, *uid; /* targetRef */
+        const char *for_zone, *for_node;    /* hints: the first of each */
+        enum tri ready, serving, terminating;
+        bool odd; /* there is more than fits in here: several addresses or hints, other fields of the targetRef */
+};
+
+/* An EndpointSlice. They are large, many, and looked through whenever a pod of their service changes. */
+struct slice {
+        const char *address_type;
+        const struct slice_port *ports;
+        const struct slice_endpoint *endpoints;
+        uint32_t nports, nendpoints;
 };
 
 /* One reference. NULL for an object without a name. */

@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "controllers/engine/kobj_node.h"
 #include "controllers/engine/kobj_pod.h"
+#include "kube/quantity.h"
 
 static const struct node_taint *pack_taints(struct pack *p, const struct jnode *list, uint16_t *ret_n)
 {
@@ -56,11 +57,19 @@ static const char *const *pack_cidrs(struct pack *p, const struct jnode *spec, u
         return one;
 }
 
+static int64_t cpu_of(const char *text)
+{
+        struct quantity q;
+
+        return text && !quantity_parse(text, &q, NULL) ? quantity_milli(&q) : 0;
+}
+
 const struct node *kobj_pack_node(struct pack *p, const struct jnode *o)
 {
         const struct jnode *spec = jnode_get(o, "spec"), *status = jnode_get(o, "status");
         struct node *node = pack_array(p, struct node, 1);
 
+        node->cpu_milli = cpu_of(jnode_at_str(status, "allocatable.cpu"));
         node->unschedulable = jnode_bool(spec, "unschedulable", false);
         node->provider_id = pack_text(p, jnode_str(spec, "providerID"));
         node->taints = pack_taints(p, jnode_get(spec, "taints"), &node->ntaints);

@@ -16,25 +16,27 @@ enum index {
         INDEX_CONTROLLER, /* its UID; "/NAMESPACE" for orphans: no UID begins with a slash */
         INDEX_OWNER,
         INDEX_NODE,
+        INDEX_LABEL, /* "NAMESPACE/key=value"; only of what is found by labels: pods and EndpointSlices */
         INDEX_COUNT,
 };
+
+#define VALUE_SIZE 512 /* a namespace, and a label's key and value */
 
 struct bucket {
         struct link *first;
         size_t n;
+        char value[];
 };
 
 struct link {
         struct link *next, *prev;
         struct entry *entry;
         struct bucket *bucket;
-        const char *value; /* in the object */
         enum index index;
 };
 
 struct entry {
         const struct kobj *object;
-        char *orphan; /* "/NAMESPACE", or NULL */
         size_t nlinks;
         struct link links[];
 };
@@ -78,21 +80,30 @@ void lister_follow(struct lister *c, const struct resource *r)
         k->resource = r;
         hashmap_init(&k->entries, HASHMAP_STR);
         for (size_t i = 0; i < INDEX_COUNT; i++)
-                hashmap_init(&k->indexes[i], HASHMAP_STR_OWNED);
+                hashmap_init(&k->indexes[i], HASHMAP_STR);
         c->kept = mem_realloc(c->kept, c->n + 1, sizeof(*c->kept));
         c->kept[c->n++] = k;
 }
 
-static void link_in(struct kept *k, struct entry *e, enum index index, const char *value)
+static struct bucket *bucket_of(struct kept *k, enum index index, const char *value)
 {
         struct bucket *b = hashmap_get(&k->indexes[index], value);
+        size_t n = strlen(value) + 1;
+
+        if (b)
+                return b;
+        b = mem_zalloc(sizeof(*b) + n);
+        memcpy(b->value, value, n);
+        hashmap_put(&k->indexes[index], b->value, b);
+        return b;
+}
+
+static void link_in(struct kept *k, struct entry *e, enum index index, const char *value)
+{
+        struct bucket *b = bucket_of(k, index, value);
         struct link *l = &e->links[e->nlinks++];
 
-        if (!b) {
-                b = mem_new(struct bucket);
-                hashmap_put(&k->indexes[index], value, b);
-        }
-        *l = (struct link){.next = b->first, .entry = e, .bucket = b, .value = value, .index = index};
+        *l = (struct link){.next = b->first, .entry = e, .bucket = b, .index = index};
         if (b->first)
                 b->first->prev = l;
         b->first = l;
@@ -111,8 +122,35 @@ static void link_out(struct kept *k, struct link *l)
                 l->next->prev = l->prev;
         if (--b->n)
                 return;
-        hashmap_del(&k->indexes[l->index], l->value);
+        hashmap_del(&k->indexes[l->index], b->value);
         free(b);
+}
+
+/* What is too long for a label is cut: whoever looks it up compares the labels themselves, too. */
+static const char *label_value(char buf[static VALUE_SIZE], const char *ns, const char *key, const char *value)
+{
+        const char *const parts[] = {ns, "/", key, "=", value};
+        size_t used = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+                size_t n = MIN(strlen(parts[i]), VALUE_SIZE - 1 - used);
+
+                memcpy(buf + used, parts[i], n);
+                used += n;
+        }
+        buf[used] = '\0';
+        return buf;
+}
+
+static const char *orphan_value(char buf[static VALUE_SIZE], const char *ns)
+{
+        snprintf(buf, VALUE_SIZE, "/%s", ns);
+        return buf;
+}
+
+static bool by_labels(const struct kobj *o)
+{
+        return o->pod || o->slice;
 }
 
 static bool named_before(const struct kobj *o, size_t i)
@@ -126,19 +164,22 @@ static bool named_before(const struct kobj *o, size_t i)
 static struct entry *entry_new(struct kept *k, const struct kobj *o)
 {
         const struct owner *by = kobj_controller(o);
-        struct entry *e = mem_zalloc(sizeof(*e) + (3 + o->nowners) * sizeof(struct link));
+        size_t nlabels = by_labels(o) ? o->nlabels : 0;
+        struct entry *e = mem_zalloc(sizeof(*e) + (3 + o->nowners + nlabels) * sizeof(struct link));
+        char buf[VALUE_SIZE];
 
         e->object = o;
         if (*o->ns) {
-                e->orphan = by ? NULL : mem_printf("/%s", o->ns);
                 link_in(k, e, INDEX_NS, o->ns);
-                link_in(k, e, INDEX_CONTROLLER, by ? by->uid : e->orphan);
+                link_in(k, e, INDEX_CONTROLLER, by ? by->uid : orphan_value(buf, o->ns));
         }
         for (size_t i = 0; i < o->nowners; i++)
                 if (!named_before(o, i))
                         link_in(k, e, INDEX_OWNER, o->owners[i].uid);
         if (o->pod)
                 link_in(k, e, INDEX_NODE, o->pod->node);
+        for (size_t i = 0; i < nlabels; i++)
+                link_in(k, e, INDEX_LABEL, label_value(buf, o->ns, o->labels[i].key, o->labels[i].value));
         return e;
 }
 
@@ -148,7 +189,6 @@ static const struct kobj *entry_free(struct kept *k, struct entry *e)
 
         for (size_t i = 0; i < e->nlinks; i++)
                 link_out(k, &e->links[i]);
-        free(e->orphan);
         free(e);
         return o;
 }
@@ -244,7 +284,9 @@ struct kobjs lister_controlled(const struct lister *c, const struct resource *r,
 
 struct kobjs lister_orphans(const struct lister *c, const struct resource *r, const char *ns, struct arena *mem)
 {
-        return by_index(c, r, INDEX_CONTROLLER, arena_printf(mem, "/%s", ns), mem);
+        char buf[VALUE_SIZE];
+
+        return by_index(c, r, INDEX_CONTROLLER, orphan_value(buf, ns), mem);
 }
 
 struct kobjs lister_dependents(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem)
@@ -255,4 +297,45 @@ struct kobjs lister_dependents(const struct lister *c, const struct resource *r,
 struct kobjs lister_on_node(const struct lister *c, const char *node, struct arena *mem)
 {
         return by_index(c, &res_pods, INDEX_NODE, node, mem);
+}
+
+static bool has_labels(const struct kobj *o, const struct label *labels, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (!str_eq(kobj_label(o, labels[i].key), labels[i].value))
+                        return false;
+        return true;
+}
+
+/* The smallest of the labels' buckets; NULL: some label is nowhere. */
+static const struct bucket *rarest(const struct kept *k, const char *ns, const struct label *labels, size_t n)
+{
+        const struct bucket *least = NULL;
+        char buf[VALUE_SIZE];
+
+        for (size_t i = 0; i < n; i++) {
+                const char *value = label_value(buf, ns, labels[i].key, labels[i].value);
+                const struct bucket *b = hashmap_get(&k->indexes[INDEX_LABEL], value);
+
+                if (!b)
+                        return NULL;
+                least = least && least->n <= b->n ? least : b;
+        }
+        return least;
+}
+
+struct kobjs lister_labelled(const struct lister *c, const struct resource *r, const char *ns,
+                             const struct label *labels, size_t n, struct arena *mem)
+{
+        const struct kept *k = kept_of(c, r);
+        const struct bucket *b = k ? rarest(k, ns, labels, n) : NULL;
+        struct kobjs l = {0};
+
+        if (!b)
+                return l;
+        l.items = arena_array(mem, const struct kobj *, b->n);
+        for (const struct link *at = b->first; at; at = at->next)
+                if (has_labels(at->entry->object, labels, n))
+                        l.items[l.n++] = at->entry->object;
+        return l;
 }

@@ -33,6 +33,10 @@ struct kobjs lister_orphans(const struct lister *c, const struct resource *r, co
 struct kobjs lister_dependents(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem);
 /* Pods of that node; "" for those that have none. */
 struct kobjs lister_on_node(const struct lister *c, const char *node, struct arena *mem);
+/* Pods, EndpointSlices: those in the namespace that have all of these labels (n > 0). The work is that for the objects
+ * with the rarest of them. */
+struct kobjs lister_labelled(const struct lister *c, const struct resource *r, const char *ns,
+                             const struct label *labels, size_t n, struct arena *mem);
 size_t lister_count(const struct lister *c, const struct resource *r);
 
 /* For who fills it. */

@@ -11,6 +11,7 @@ enum keep {
         KEEP_TEXT,     /* and the whole object as compact JSON, parsed when somebody asks */
         KEEP_POD,      /* and struct pod instead of the text */
         KEEP_NODE,     /* and struct node beside the text */
+        KEEP_SLICE,    /* and struct slice instead of the text */
 };
 
 struct resource {
@@ -39,7 +40,7 @@ struct resource {
         X(cronjobs, "batch", "v1", "cronjobs", "CronJob", true, KEEP_TEXT)                                             \
         X(jobs, "batch", "v1", "jobs", "Job", true, KEEP_TEXT)                                                         \
         X(leases, "coordination.k8s.io", "v1", "leases", "Lease", true, KEEP_TEXT)                                     \
-        X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true, KEEP_TEXT)
+        X(endpointslices, "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true, KEEP_SLICE)
 
 #define X(name, ...) extern const struct resource res_##name;
 RESOURCES(X)
