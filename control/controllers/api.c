@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -43,42 +44,51 @@ static void on_done(void *userdata, int result, struct json_object *o, const str
         done(theirs, result, o, status);
 }
 
-static const char *method_of(const struct step *st)
-{
-        switch (st->verb) {
-        case STEP_CREATE:
-                return "POST";
-        case STEP_UPDATE:
-                return "PUT";
-        case STEP_PATCH:
-                return "PATCH";
-        default:
-                return "DELETE";
-        }
-}
-
 static void submit(struct api *api, const struct step *st, kube_done_fn done, void *userdata)
 {
         struct api_server *a = container_of(api, struct api_server, api);
-        struct kube_resource r = {st->resource->group, st->resource->version, st->resource->plural};
-        bool to_collection = st->verb == STEP_CREATE && !st->post;
-        _cleanup_free_ char *path =
-                kube_path(&r, str_empty(st->ns) ? NULL : st->ns, to_collection ? NULL : st->name, st->sub);
-
+        _cleanup_free_ char *path = step_path(st);
         struct api_call *c = call_new(a, done, userdata);
 
         c->call = kube_start(a->client,
-                             &(struct kube_request){.method = method_of(st),
+                             &(struct kube_request){.method = step_method(st),
                                                     .path = path,
                                                     .body = st->body,
                                                     .content_type = st->verb == STEP_PATCH ? KUBE_MERGE_PATCH : NULL},
                              on_done, c);
 }
 
+/* Events name the controller that they come from, as upstream's do. */
+struct recorder {
+        struct recorder *next;
+        struct events *events;
+        char component[];
+};
+
+static struct events *recorder_of(struct api_server *a, const char *component)
+{
+        struct recorder *r = a->recorders;
+
+        while (r && !str_eq(r->component, component))
+                r = r->next;
+        if (r)
+                return r->events;
+        r = mem_zalloc(sizeof(*r) + strlen(component) + 1);
+        strcpy(r->component, component);
+        if (events_new(&(struct events_opts){.client = a->client, .component = r->component}, &r->events)) {
+                free(r);
+                return NULL;
+        }
+        r->next = a->recorders;
+        a->recorders = r;
+        return r->events;
+}
+
 static void event(struct api *api, const char *component, const struct kobj *about, bool warning, const char *reason,
                   const char *text)
 {
         struct api_server *a = container_of(api, struct api_server, api);
+        struct events *recorder = recorder_of(a, component);
         char api_version[RESOURCE_API_VERSION_SIZE], version[24];
         struct event_object o = {.api_version = resource_api_version(about->resource, api_version),
                                  .kind = about->resource->kind,
@@ -88,7 +98,8 @@ static void event(struct api *api, const char *component, const struct kobj *abo
                                  .version = version};
 
         snprintf(version, sizeof(version), "%llu", (unsigned long long)about->version);
-        events_record(a->events, &o, warning, reason, "%s", text);
+        if (recorder)
+                events_record(recorder, &o, warning, reason, "%s", text);
 }
 
 static int64_t wall_ms(struct api *api)
@@ -96,7 +107,7 @@ static int64_t wall_ms(struct api *api)
         return clock_wall_ns() / (int64_t)NS_PER_MS;
 }
 
-void api_server_init(struct api_server *a, struct kube_client *client, struct events *events)
+void api_server_init(struct api_server *a, struct kube_client *client)
 {
         *a = (struct api_server){
                 .api = {.submit = submit,
@@ -105,7 +116,6 @@ void api_server_init(struct api_server *a, struct kube_client *client, struct ev
                         .mono_ns = clock_mono_ns,
                         .random_below = random_below},
                 .client = client,
-                .events = events,
         };
 }
 
@@ -114,5 +124,10 @@ void api_server_deinit(struct api_server *a)
         while (a->calls) {
                 kube_cancel(a->calls->call);
                 call_free(a->calls);
+        }
+        for (struct recorder *r = a->recorders, *next; r; r = next) {
+                next = r->next;
+                events_free(r->events);
+                free(r);
         }
 }

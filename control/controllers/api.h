@@ -6,14 +6,15 @@
 #include "kube/events.h"
 
 struct api_call;
+struct recorder;
 
 struct api_server {
         struct api api;
         struct api_call *calls; /* under way */
         struct kube_client *client;
-        struct events *events;
+        struct recorder *recorders; /* one for each component that has told something */
 };
 
-void api_server_init(struct api_server *a, struct kube_client *client, struct events *events);
+void api_server_init(struct api_server *a, struct kube_client *client);
 /* Calls under way end silently. */
 void api_server_deinit(struct api_server *a);

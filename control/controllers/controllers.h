@@ -5,8 +5,12 @@
 #include "controllers/engine/controller.h"
 
 #define CONTROLLERS(X)                                                                                                 \
+        X(garbagecollector)                                                                                            \
+        X(namespace)                                                                                                   \
         X(replicaset)                                                                                                  \
-        X(replicationcontroller)
+        X(replicationcontroller)                                                                                       \
+        X(rootca)                                                                                                      \
+        X(serviceaccount)
 
 #define X(name) extern const struct controller controller_##name;
 CONTROLLERS(X)

@@ -11,7 +11,7 @@
 #include "controllers/manager.h"
 #include "kube/informer.h"
 
-#define RESOURCES_MAX 64
+#define RESOURCES_MAX 160
 #define TURN_BUDGET   64 /* syncs before the loop looks at its sockets again */
 
 struct followed {
@@ -213,7 +213,7 @@ int manager_new(struct process *p, const struct config *config, struct manager *
         int r;
 
         m->process = p;
-        api_server_init(&m->api, process_client(p), process_events(p));
+        api_server_init(&m->api, process_client(p));
         m->engine = engine_new(&(struct engine_opts){.api = &m->api.api,
                                                      .config = config,
                                                      .controllers = m->chosen,

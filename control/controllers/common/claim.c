@@ -40,25 +40,39 @@ static void patch_owners(struct sync *s, const struct kobj *o, struct json_objec
         step_version(plan_patch(s, o, NULL, patch), o);
 }
 
-static void adopt(struct sync *s, const struct kobj *owner, const struct kobj *o)
+static struct json_object *references(const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
+                                      const void *ctx)
 {
         struct json_object *owners = json_object_new_array();
 
         for (size_t i = 0; i < o->nowners; i++)
-                if (!str_eq(o->owners[i].uid, owner->uid))
+                if (keeps(&o->owners[i], ctx))
                         json_object_array_add(owners, reference_json(&o->owners[i]));
+        return owners;
+}
+
+void plan_owners(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
+                 const void *ctx)
+{
+        patch_owners(s, o, references(o, keeps, ctx));
+}
+
+static bool is_other(const struct owner *ref, const void *uid)
+{
+        return !str_eq(ref->uid, uid);
+}
+
+static void adopt(struct sync *s, const struct kobj *owner, const struct kobj *o)
+{
+        struct json_object *owners = references(o, is_other, owner->uid);
+
         json_object_array_add(owners, owner_reference(owner));
         patch_owners(s, o, owners);
 }
 
 static void release(struct sync *s, const struct kobj *owner, const struct kobj *o)
 {
-        struct json_object *owners = json_object_new_array();
-
-        for (size_t i = 0; i < o->nowners; i++)
-                if (!str_eq(o->owners[i].uid, owner->uid))
-                        json_object_array_add(owners, reference_json(&o->owners[i]));
-        patch_owners(s, o, owners);
+        plan_owners(s, o, is_other, owner->uid);
 }
 
 struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,

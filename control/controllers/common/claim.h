@@ -18,3 +18,8 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
                       bool (*counts)(const struct kobj *o));
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
 struct json_object *owner_reference(const struct kobj *owner);
+
+/* Plans that o refers only to those of its owners for which keeps says so. Only while it is of the version that was
+ * looked at. */
+void plan_owners(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
+                 const void *ctx);

@@ -27,6 +27,8 @@ struct controller {
         const char *name; /* upstream's: "replicaset-controller" without "-controller": names the queue's metrics,
                              --controllers and Events */
         const struct watch *watches; /* ended by one without resource */
+        const char *event_source;    /* source.component of its Events; NULL: the name and "-controller" */
+        changed_fn any; /* NULL, or: told of every resource in resources_all, all of which are then followed */
         void (*sync)(struct sync *s);
         unsigned int workers;                 /* keys at a time; 0: 32 */
         uint64_t backoff_max_ms;              /* 0: 1000 s */

@@ -19,17 +19,30 @@ static void on_queue(void *userdata)
         e->opts.wake(e->opts.userdata);
 }
 
+static void follow_all(struct lister *l)
+{
+        size_t n;
+        const struct resource *const *all = resources_all(&n);
+
+        for (size_t i = 0; i < n; i++)
+                if (all[i]->keep != KEEP_NOTHING)
+                        lister_follow(l, all[i]);
+}
+
 static void runner_init(struct runner *r, struct engine *e, const struct controller *desc)
 {
         struct workqueue_opts opts = {.backoff_max_ms = desc->backoff_max_ms, .now_ns = e->opts.api->mono_ns};
 
         r->engine = e;
         r->desc = desc;
+        r->source = desc->event_source ? mem_strdup(desc->event_source) : mem_printf("%s-controller", desc->name);
         workqueue_new(&opts, &r->queue);
         workqueue_set_notify(r->queue, on_queue, e);
         hashmap_init(&r->failures, HASHMAP_STR_OWNED);
         for (const struct watch *w = desc->watches; w->resource; w++)
                 lister_follow(e->lister, w->resource);
+        if (desc->any)
+                follow_all(e->lister);
         if (desc->state_new)
                 r->state = desc->state_new(r);
 }
@@ -53,6 +66,7 @@ static void runner_deinit(struct runner *r)
         if (r->desc->state_free)
                 r->desc->state_free(r->state);
         workqueue_free(r->queue);
+        free(r->source);
         hashmap_foreach (&r->failures, slot)
                 free(slot->value);
         hashmap_deinit(&r->failures);
@@ -77,23 +91,18 @@ struct lister *engine_lister(struct engine *e)
         return e->lister;
 }
 
-static bool among(const struct resource *const *list, size_t n, const struct resource *r)
-{
-        for (size_t i = 0; i < n; i++)
-                if (list[i] == r)
-                        return true;
-        return false;
-}
-
 size_t engine_resources(const struct engine *e, const struct resource **ret, size_t room)
 {
-        size_t n = 0;
+        return lister_followed(e->lister, ret, room);
+}
 
-        for (size_t i = 0; i < e->opts.ncontrollers; i++)
-                for (const struct watch *w = e->opts.controllers[i]->watches; w->resource; w++)
-                        if (!among(ret, n, w->resource) && n < room)
-                                ret[n++] = w->resource;
-        return n;
+static void tell(struct runner *r, const struct resource *of, const struct kobj *old, const struct kobj *now)
+{
+        for (const struct watch *w = r->desc->watches; w->resource; w++)
+                if (w->resource == of && w->changed)
+                        w->changed(r, old, now);
+        if (r->desc->any)
+                r->desc->any(r, old, now);
 }
 
 void engine_observe(struct engine *e, const struct resource *r, const char *key, const struct kobj *now)
@@ -101,10 +110,8 @@ void engine_observe(struct engine *e, const struct resource *r, const char *key,
         const struct kobj *old = lister_set(e->lister, r, key, now);
 
         await_seen(e, r, key, now);
-        for (size_t i = 0; i < e->opts.ncontrollers; i++)
-                for (const struct watch *w = e->runners[i].desc->watches; w->resource; w++)
-                        if (w->resource == r && w->changed && (old || now))
-                                w->changed(&e->runners[i], old, now);
+        for (size_t i = 0; i < e->opts.ncontrollers && (old || now); i++)
+                tell(&e->runners[i], r, old, now);
         kobj_unref(old);
 }
 
@@ -201,7 +208,7 @@ void engine_metrics(struct engine *e, struct strbuf *b)
                         r->desc->metrics(r, b);
         }
         for (size_t v = 0; v < ARRAY_SIZE(e->writes); v++) {
-                static const char *const verbs[] = {"create", "update", "patch", "delete"};
+                static const char *const verbs[] = {"create", "update", "patch", "delete", "confirm"};
 
                 strbuf_printf(b, "fairlead_controller_writes_total{verb=\"%s\"} %llu\n", verbs[v],
                               (unsigned long long)e->writes[v]);

@@ -10,6 +10,7 @@ struct runner {
         struct engine *engine;
         const struct controller *desc;
         struct workqueue *queue;
+        char *source; /* of Events */
         void *state;
         unsigned int running;    /* keys being synced or written */
         struct hashmap failures; /* key -> struct failure * */
@@ -40,7 +41,7 @@ struct engine {
         struct job *jobs, *last_job;
         struct hashmap awaits; /* "plural/key" -> struct await * */
         unsigned int inflight;
-        uint64_t writes[STEP_DELETE + 1], write_errors, given_up;
+        uint64_t writes[STEP_CONFIRM + 1], write_errors, given_up;
         struct job *ready, **ready_tail; /* to be continued */
         struct job *starved;             /* they wait for others' writes to end */
 };

@@ -151,7 +151,7 @@ static void tell(const struct job *j, const struct step *st, bool failed, const 
         if (!st->about || !reason)
                 return;
         replace_all(&b, text, st->name, error);
-        api->event(api, j->runner->desc->name, st->about, failed, reason, b.data ? b.data : "");
+        api->event(api, j->runner->source, st->about, failed, reason, b.data ? b.data : "");
 }
 
 /* As the API server would have named it: the beginning of the prefix, and letters that spell nothing. */
@@ -177,7 +177,7 @@ static void await_answer(struct job *j, const struct step *st, const struct json
         bool deleted = st->verb == STEP_DELETE || json_has(json_get(o, "metadata"), "deletionTimestamp");
         uint64_t number = 0;
 
-        if (st->post)
+        if (st->post || st->collection || st->verb == STEP_CONFIRM)
                 return;
         if (version && st->verb != STEP_DELETE)
                 str_parse_u64(version, &number);
@@ -216,8 +216,19 @@ static bool send_again(struct job *j, struct step *st, int result, const struct 
         return true;
 }
 
-static bool is_success(const struct step *st, int result, const struct kube_status *status)
+/* An object of another UID is another object. */
+static bool is_confirmed(const struct step *st, int result, const struct json_object *o,
+                         const struct kube_status *status)
 {
+        if (result)
+                return status->code == 404;
+        return st->collection ? !json_len(json_get(o, "items")) : !str_eq(json_at_str(o, "metadata.uid"), st->uid);
+}
+
+static bool is_success(const struct step *st, int result, const struct json_object *o, const struct kube_status *status)
+{
+        if (st->verb == STEP_CONFIRM)
+                return is_confirmed(st, result, o, status);
         if (!result)
                 return true;
         if (st->verb == STEP_DELETE && status->code == 404)
@@ -260,7 +271,7 @@ static void on_answer(void *userdata, int result, struct json_object *o, const s
 
         j->inflight--;
         e->inflight--;
-        if (is_success(st, result, status)) {
+        if (is_success(st, result, o, status)) {
                 st->finished = true;
                 await_answer(j, st, result ? NULL : o);
                 tell(j, st, false, "");
@@ -275,7 +286,7 @@ static void submit(struct job *j, struct step *st)
 {
         struct engine *e = j->runner->engine;
 
-        if (!*st->name)
+        if (!*st->name && !st->collection)
                 make_name(j, st);
         st->job = j;
         st->attempts++;
@@ -405,7 +416,7 @@ static void tell_notes(const struct job *j)
         struct api *api = j->runner->engine->opts.api;
 
         for (const struct note *n = j->plan->notes; n; n = n->next)
-                api->event(api, j->runner->desc->name, n->about, n->warning, n->reason, n->text);
+                api->event(api, j->runner->source, n->about, n->warning, n->reason, n->text);
 }
 
 void job_start(struct runner *r, char *key, struct plan *plan)

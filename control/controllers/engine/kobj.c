@@ -124,6 +124,12 @@ static bool is_managed_fields(const struct jnode *member)
         return str_eq(member->key, "managedFields");
 }
 
+static bool keeps_text(const struct resource *r, const char *name)
+{
+        return r->keep == KEEP_TEXT || r->keep == KEEP_NODE ||
+               (r->keep == KEEP_ROOT_CA && str_eq(name, "kube-root-ca.crt"));
+}
+
 struct kobj *kobj_new(const struct resource *r, const struct jnode *node)
 {
         static _Thread_local struct arena scratch;
@@ -133,7 +139,7 @@ struct kobj *kobj_new(const struct resource *r, const struct jnode *node)
 
         if (str_empty(jnode_at_str(node, "metadata.name")))
                 return NULL;
-        if (r->keep == KEEP_TEXT || r->keep == KEEP_NODE)
+        if (keeps_text(r, jnode_at_str(node, "metadata.name")))
                 jnode_write(&src.text, node, is_managed_fields);
         pack_object(&p, &src);
         p = (struct pack){.block = mem_zalloc(p.used)};
@@ -164,9 +170,14 @@ void kobj_unref(const struct kobj *o)
 struct json_object *kobj_json(const struct kobj *o)
 {
         struct json_object *json = NULL;
+        char buf[RESOURCE_API_VERSION_SIZE];
 
         if (o->text)
                 json_parse(o->text, o->text_len, &json, NULL);
+        if (json) { /* a list's items do not say what they are */
+                json_default_str(json, "apiVersion", resource_api_version(o->resource, buf));
+                json_default_str(json, "kind", o->resource->kind);
+        }
         return json;
 }
 

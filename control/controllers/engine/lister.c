@@ -70,6 +70,15 @@ bool lister_follows(const struct lister *c, const struct resource *r)
         return kept_of(c, r) != NULL;
 }
 
+size_t lister_followed(const struct lister *c, const struct resource **ret, size_t room)
+{
+        size_t n = MIN(c->n, room);
+
+        for (size_t i = 0; i < n; i++)
+                ret[i] = c->kept[i]->resource;
+        return n;
+}
+
 void lister_follow(struct lister *c, const struct resource *r)
 {
         struct kept *k;
@@ -244,6 +253,14 @@ size_t lister_count(const struct lister *c, const struct resource *r)
         return k ? k->entries.count : 0;
 }
 
+size_t lister_count_in(const struct lister *c, const struct resource *r, const char *ns)
+{
+        const struct kept *k = kept_of(c, r);
+        const struct bucket *b = k ? hashmap_get(&k->indexes[INDEX_NS], ns) : NULL;
+
+        return b ? b->n : 0;
+}
+
 struct kobjs lister_all(const struct lister *c, const struct resource *r, struct arena *mem)
 {
         const struct kept *k = kept_of(c, r);
@@ -292,6 +309,39 @@ struct kobjs lister_orphans(const struct lister *c, const struct resource *r, co
 struct kobjs lister_dependents(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem)
 {
         return by_index(c, r, INDEX_OWNER, uid, mem);
+}
+
+static const struct bucket *dependents_of(const struct kept *k, const char *uid)
+{
+        return hashmap_get(&k->indexes[INDEX_OWNER], uid);
+}
+
+bool lister_has_dependents(const struct lister *c, const char *uid)
+{
+        for (size_t i = 0; i < c->n; i++)
+                if (dependents_of(c->kept[i], uid))
+                        return true;
+        return false;
+}
+
+struct kobjs lister_all_dependents(const struct lister *c, const char *uid, struct arena *mem)
+{
+        struct kobjs l = {0};
+        size_t n = 0;
+
+        for (size_t i = 0; i < c->n; i++) {
+                const struct bucket *b = dependents_of(c->kept[i], uid);
+
+                n += b ? b->n : 0;
+        }
+        l.items = arena_array(mem, const struct kobj *, n + 1);
+        for (size_t i = 0; i < c->n; i++) {
+                const struct bucket *b = dependents_of(c->kept[i], uid);
+
+                for (const struct link *at = b ? b->first : NULL; at; at = at->next)
+                        l.items[l.n++] = at->entry->object;
+        }
+        return l;
 }
 
 struct kobjs lister_on_node(const struct lister *c, const char *node, struct arena *mem)

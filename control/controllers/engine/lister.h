@@ -31,6 +31,10 @@ struct kobjs lister_controlled(const struct lister *c, const struct resource *r,
 struct kobjs lister_orphans(const struct lister *c, const struct resource *r, const char *ns, struct arena *mem);
 /* Those that have an ownerReference, of whatever kind, with that UID. */
 struct kobjs lister_dependents(const struct lister *c, const struct resource *r, const char *uid, struct arena *mem);
+/* Whether there are any such, of any kind. */
+bool lister_has_dependents(const struct lister *c, const char *uid);
+/* The same as lister_dependents, of all kinds. */
+struct kobjs lister_all_dependents(const struct lister *c, const char *uid, struct arena *mem);
 /* Pods of that node; "" for those that have none. */
 struct kobjs lister_on_node(const struct lister *c, const char *node, struct arena *mem);
 /* Pods, EndpointSlices: those in the namespace that have all of these labels (n > 0). The work is that for the objects
@@ -38,6 +42,7 @@ struct kobjs lister_on_node(const struct lister *c, const char *node, struct are
 struct kobjs lister_labelled(const struct lister *c, const struct resource *r, const char *ns,
                              const struct label *labels, size_t n, struct arena *mem);
 size_t lister_count(const struct lister *c, const struct resource *r);
+size_t lister_count_in(const struct lister *c, const struct resource *r, const char *ns);
 
 /* For who fills it. */
 struct lister *lister_new(void);
@@ -45,6 +50,8 @@ void lister_free(struct lister *c);
 DEFINE_CLEANUP(struct lister *, lister_free)
 /* Before the first object of it; the same again does nothing. */
 void lister_follow(struct lister *c, const struct resource *r);
+/* Which are followed; how many. */
+size_t lister_followed(const struct lister *c, const struct resource **ret, size_t room);
 bool lister_follows(const struct lister *c, const struct resource *r);
 /* Takes a reference over; now NULL: it is gone. Returns what was there before, which is the caller's to unref. */
 const struct kobj *lister_set(struct lister *c, const struct resource *r, const char *key, const struct kobj *now);

@@ -119,6 +119,44 @@ struct step *plan_post(struct sync *s, const struct kobj *o, const char *sub, st
         return st;
 }
 
+static struct step *add_ask(struct sync *s, enum step_verb verb, const struct resource *r, const char *ns,
+                            const char *name)
+{
+        struct step *st = add(s, verb, r, NULL);
+
+        st->ns = text_of(s->plan, ns);
+        st->name = text_of(s->plan, name);
+        st->collection = !*st->name;
+        return st;
+}
+
+struct step *plan_delete_all(struct sync *s, const struct resource *r, const char *ns)
+{
+        return add_ask(s, STEP_DELETE, r, ns, "");
+}
+
+struct step *plan_confirm_absent(struct sync *s, const struct resource *r, const char *ns, const char *name,
+                                 const char *uid)
+{
+        struct step *st = add_ask(s, STEP_CONFIRM, r, ns, name);
+
+        st->uid = text_of(s->plan, uid);
+        return st;
+}
+
+struct step *plan_confirm_none(struct sync *s, const struct resource *r, const char *ns)
+{
+        return add_ask(s, STEP_CONFIRM, r, ns, "");
+}
+
+struct step *plan_put(struct sync *s, const struct kobj *o, const char *sub, struct json_object *body)
+{
+        struct step *st = add_to(s, STEP_UPDATE, o, body);
+
+        st->sub = text_of(s->plan, sub);
+        return st;
+}
+
 void step_tell(struct step *st, const struct kobj *about, const struct telling *t)
 {
         st->about = kobj_ref(about);

@@ -24,6 +24,7 @@ struct failure {
                 STEP_UPDATE,
                 STEP_PATCH,
                 STEP_DELETE,
+                STEP_CONFIRM,
         } verb;
         int code;        /* HTTP; 0: no answer */
         char reason[64]; /* "AlreadyExists", "Forbidden", ... */
@@ -66,6 +67,17 @@ struct step *plan_patch(struct sync *s, const struct kobj *o, const char *sub, s
 struct step *plan_delete(struct sync *s, const struct kobj *o);
 /* POST to a subresource ("binding", "eviction") of an object. */
 struct step *plan_post(struct sync *s, const struct kobj *o, const char *sub, struct json_object *body);
+
+/* DELETE of all of one kind in a namespace. */
+struct step *plan_delete_all(struct sync *s, const struct resource *r, const char *ns);
+/* Asks the API server itself, because the cache may be behind, and goes on only if there is no such object (or one of
+ * that name with another UID). */
+struct step *plan_confirm_absent(struct sync *s, const struct resource *r, const char *ns, const char *name,
+                                 const char *uid);
+/* The same for all of one kind in a namespace. */
+struct step *plan_confirm_none(struct sync *s, const struct resource *r, const char *ns);
+/* PUT of a subresource of an object. */
+struct step *plan_put(struct sync *s, const struct kobj *o, const char *sub, struct json_object *body);
 
 /* Options of a step. */
 void step_tell(struct step *st, const struct kobj *about, const struct telling *t);

@@ -12,6 +12,7 @@ enum keep {
         KEEP_POD,      /* and struct pod instead of the text */
         KEEP_NODE,     /* and struct node beside the text */
         KEEP_SLICE,    /* and struct slice instead of the text */
+        KEEP_ROOT_CA,  /* the text of the ConfigMaps kube-root-ca.crt alone */
 };
 
 struct resource {
@@ -23,7 +24,7 @@ struct resource {
 /* name, group, version, plural, kind, namespaced, keep */
 #define RESOURCES(X)                                                                                                   \
         X(bindings, "", "v1", "bindings", "Binding", true, KEEP_NOTHING)                                               \
-        X(configmaps, "", "v1", "configmaps", "ConfigMap", true, KEEP_TEXT)                                            \
+        X(configmaps, "", "v1", "configmaps", "ConfigMap", true, KEEP_ROOT_CA)                                         \
         X(endpoints, "", "v1", "endpoints", "Endpoints", true, KEEP_TEXT)                                              \
         X(namespaces, "", "v1", "namespaces", "Namespace", false, KEEP_TEXT)                                           \
         X(nodes, "", "v1", "nodes", "Node", false, KEEP_NODE)                                                          \
@@ -50,5 +51,10 @@ RESOURCES(X)
 
 /* "v1", "apps/v1"; it may lie in buf, of RESOURCE_API_VERSION_SIZE bytes. */
 const char *resource_api_version(const struct resource *r, char *buf);
-/* By "apps/v1" and "Deployment"; NULL when it is none of the above. */
+/* By "apps/v1" and "Deployment", in whatever version; NULL when there is no such kind that can be followed. */
 const struct resource *resource_by_kind(const char *api_version, const char *kind);
+/*
+ * Everything that the API keeps and that may own or be owned: the resources above and, by their metadata alone, all
+ * others of the schema that can be listed, watched and deleted, but for Events. Each once, in one version.
+ */
+const struct resource *const *resources_all(size_t *ret_n);

@@ -20,6 +20,7 @@ struct step {
         struct telling telling;
         unsigned int stage;
         unsigned int attempts;
+        bool collection;                                     /* all of the namespace; no name */
         bool post, slow_start, may_fail, finished, in_doubt; /* in_doubt: an answer was lost */
         struct step *next_doubt;
         struct job *job;
@@ -44,6 +45,10 @@ struct plan {
 struct plan *plan_new(void);
 void plan_free(struct plan *p);
 DEFINE_CLEANUP(struct plan *, plan_free)
+
+/* The method and the path with its query, which the caller frees. */
+const char *step_method(const struct step *st);
+char *step_path(const struct step *st);
 
 /* Where steps go: the API server, or a test's model of it. */
 struct api {

@@ -110,23 +110,13 @@ void world_check(struct world *w)
                 w->opts.check(w, w->opts.userdata);
 }
 
-static const char *method_of(const struct step *st)
-{
-        static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
-
-        return methods[st->verb];
-}
-
 /* The real server does it. */
 static void perform(struct world *w, struct call *c)
 {
         const struct step *st = c->step;
-        struct kube_resource r = {st->resource->group, st->resource->version, st->resource->plural};
-        bool to_collection = st->verb == STEP_CREATE && !st->post;
-        _cleanup_free_ char *path =
-                kube_path(&r, str_empty(st->ns) ? NULL : st->ns, to_collection ? NULL : st->name, st->sub);
+        _cleanup_free_ char *path = step_path(st);
         _cleanup_json_ struct json_object *reply = NULL;
-        int code = world_api_call(w->server, method_of(st), path, st->body,
+        int code = world_api_call(w->server, step_method(st), path, st->body,
                                   st->verb == STEP_PATCH ? KUBE_MERGE_PATCH : NULL, &reply);
 
         c->status = (struct kube_status){.code = code, .retry_after_s = -1};
@@ -138,7 +128,7 @@ static void perform(struct world *w, struct call *c)
                 str_copy(c->status.message, sizeof(c->status.message), message ? message : "");
         } else {
                 c->body = TAKE_PTR(reply);
-                w->writes++;
+                w->writes += st->verb != STEP_CONFIRM;
         }
         world_check(w);
 }
@@ -160,7 +150,9 @@ static void refuse(struct world *w, struct call *c)
 static void arrive(struct world *w, struct call *c)
 {
         c->arrived = true;
-        if (chance(w, w->opts.crash)) {
+        if (c->step->verb == STEP_CONFIRM) /* faults are for writes */
+                perform(w, c);
+        else if (chance(w, w->opts.crash)) {
                 if (chance(w, 50))
                         perform(w, c);
                 w->crash_pending = true;

@@ -5,7 +5,7 @@
 #include "unit/controllers/world.h"
 #include "unit/controllers/world_api.h"
 
-#define RESOURCES_MAX 64
+#define RESOURCES_MAX 160
 
 /* A write of the engine's: first it waits to arrive, then for its answer to be delivered. */
 struct call {
