@@ -128,15 +128,15 @@ static void read_addresses(struct reading *r, const struct jnode *o)
 
         if (!jnode_len(ips))
                 read_address(r, "spec.clusterIP", jnode_at_str(o, "spec.clusterIP"), SVC_CLUSTER_IP);
-        jnode_foreach(ips, ip) read_address(r, "spec.clusterIPs", jnode_text(ip), SVC_CLUSTER_IP);
-        jnode_foreach(jnode_at(o, "status.loadBalancer.ingress"), ingress)
-        {
+        jnode_foreach (ips, ip)
+                read_address(r, "spec.clusterIPs", jnode_text(ip), SVC_CLUSTER_IP);
+        jnode_foreach (jnode_at(o, "status.loadBalancer.ingress"), ingress) {
                 const char *mode = jnode_str(ingress, "ipMode");
 
                 if (jnode_str(ingress, "ip") && (!mode || str_eq(mode, "VIP")))
                         read_address(r, "status.loadBalancer.ingress", jnode_str(ingress, "ip"), SVC_LOAD_BALANCER);
         }
-        jnode_foreach(jnode_at(o, "spec.externalIPs"), external)
+        jnode_foreach (jnode_at(o, "spec.externalIPs"), external)
                 read_address(r, "spec.externalIPs", jnode_text(external), SVC_EXTERNAL_IP);
 }
 
@@ -161,8 +161,7 @@ static void read_ranges(struct reading *r, const struct jnode *list)
         size_t i = 0;
 
         r->ranges = arena_array(r->problems.arena, struct svc_range, MIN(jnode_len(list), RANGES_MAX));
-        jnode_foreach(list, item)
-        {
+        jnode_foreach (list, item) {
                 const char *text = jnode_text(item) ? jnode_text(item) : "";
                 struct svc_range range;
 
@@ -280,8 +279,7 @@ void *project_service(void *userdata, const struct jnode *o)
         r.view.created_s = created.tv_sec;
         r.ports = arena_array(a, struct svc_port, MIN(jnode_len(ports), PORTS_MAX));
         r.addrs = arena_array(a, struct svc_addr, ADDRESSES_MAX);
-        jnode_foreach(ports, port)
-        {
+        jnode_foreach (ports, port) {
                 if (i++ < PORTS_MAX)
                         read_port(&r, port);
                 else

@@ -55,16 +55,14 @@ static uint32_t zone_bit(struct reading *r, const char *zone)
 
 static void read_hints(struct reading *r, const struct jnode *hints, struct slice_endpoint *e)
 {
-        jnode_foreach(jnode_get(hints, "forZones"), zone)
-        {
+        jnode_foreach (jnode_get(hints, "forZones"), zone) {
                 const char *name = jnode_str(zone, "name");
 
                 e->flags |= ENDPOINT_ZONE_HINTS;
                 if (!str_empty(name))
                         e->zones |= zone_bit(r, name);
         }
-        jnode_foreach(jnode_get(hints, "forNodes"), node)
-        {
+        jnode_foreach (jnode_get(hints, "forNodes"), node) {
                 e->flags |= ENDPOINT_NODE_HINTS;
                 if (str_eq(jnode_str(node, "name"), r->projector->node_name))
                         e->flags |= ENDPOINT_FOR_NODE;
@@ -199,10 +197,11 @@ static void read_lists(struct reading *r, const struct jnode *o)
 
         r->ports = arena_array(a, struct slice_port, MIN(jnode_len(ports), PORTS_MAX));
         r->endpoints = arena_array(a, struct slice_endpoint, MIN(jnode_len(endpoints), ENDPOINTS_MAX));
-        jnode_foreach(ports, port) if (i++ < PORTS_MAX) read_port(r, port);
+        jnode_foreach (ports, port)
+                if (i++ < PORTS_MAX)
+                        read_port(r, port);
         i = 0;
-        jnode_foreach(endpoints, endpoint)
-        {
+        jnode_foreach (endpoints, endpoint) {
                 if (i++ < ENDPOINTS_MAX)
                         read_endpoint(r, endpoint);
                 else

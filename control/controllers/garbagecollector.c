@@ -101,7 +101,8 @@ static void add_dependents(struct runner *r, const char *uid)
         struct arena mem = ARENA_NULL;
         struct kobjs all = lister_all_dependents(runner_lister(r), uid, &mem);
 
-        kobjs_foreach(all, o) add(r, o);
+        kobjs_foreach (all, o)
+                add(r, o);
         arena_deinit(&mem);
 }
 
@@ -160,7 +161,8 @@ static void orphan_dependents(struct sync *s, const struct kobj *o)
 {
         struct kobjs all = lister_all_dependents(s->lister, o->uid, s->mem);
 
-        kobjs_foreach(all, d) plan_owners(s, d, keeps, o->uid);
+        kobjs_foreach (all, d)
+                plan_owners(s, d, keeps, o->uid);
         plan_then(s);
         drop_finalizer(s, o, ORPHAN);
 }
@@ -177,7 +179,9 @@ static void end_foreground(struct sync *s, const struct kobj *o)
 {
         struct kobjs all = lister_all_dependents(s->lister, o->uid, s->mem);
 
-        kobjs_foreach(all, d) if (blocks(d, o->uid)) return;
+        kobjs_foreach (all, d)
+                if (blocks(d, o->uid))
+                        return;
         drop_finalizer(s, o, FOREGROUND);
 }
 

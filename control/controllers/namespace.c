@@ -68,7 +68,9 @@ static void count_kind(struct sync *s, struct content *c, const struct resource 
         c->total += all.n;
         strbuf_printf(&c->remaining, "%s%s.%s has %zu resource instances", c->kinds++ ? ", " : "", r->plural, r->group,
                       all.n);
-        kobjs_foreach(all, o) for (size_t i = 0; i < o->nfinalizers; i++) count_finalizer(c, o->finalizers[i]);
+        kobjs_foreach (all, o)
+                for (size_t i = 0; i < o->nfinalizers; i++)
+                        count_finalizer(c, o->finalizers[i]);
 }
 
 static void write_finalizers(struct content *c)
@@ -128,14 +130,18 @@ static void delete_kind(struct sync *s, const struct resource *r)
                 plan_delete_all(s, r, s->name);
                 return;
         }
-        kobjs_foreach(all, o) if (!o->deleted_s) plan_delete(s, o);
+        kobjs_foreach (all, o)
+                if (!o->deleted_s)
+                        plan_delete(s, o);
 }
 
 static bool has_new(struct sync *s, const struct resource *r)
 {
         struct kobjs all = lister_in(s->lister, r, s->name, s->mem);
 
-        kobjs_foreach(all, o) if (!o->deleted_s) return true;
+        kobjs_foreach (all, o)
+                if (!o->deleted_s)
+                        return true;
         return false;
 }
 

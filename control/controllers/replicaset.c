@@ -71,8 +71,7 @@ static int by_rank(const void *a, const void *b)
 
 static void count_nodes(struct hashmap *nodes, struct kobjs pods)
 {
-        kobjs_foreach(pods, p)
-        {
+        kobjs_foreach (pods, p) {
                 uintptr_t n = (uintptr_t)hashmap_get(nodes, p->pod->node);
 
                 if (pod_is_active(p))
@@ -89,7 +88,7 @@ static void count_related(struct look *l, struct hashmap *nodes)
 
         if (by)
                 sets = lister_controlled(l->sync->lister, l->set->resource, by->uid, l->sync->mem);
-        kobjs_foreach(sets, set)
+        kobjs_foreach (sets, set)
                 count_nodes(nodes, lister_controlled(l->sync->lister, &res_pods, set->uid, l->sync->mem));
 }
 
@@ -144,7 +143,8 @@ static int64_t count_labeled(const struct look *l)
 
         if (selector_from_map(json_at(l->json, "spec.template.metadata.labels"), &sel, NULL))
                 return 0;
-        kobjs_foreach(l->pods, p) n += kobj_selected(p, sel);
+        kobjs_foreach (l->pods, p)
+                n += kobj_selected(p, sel);
         return n;
 }
 
@@ -153,7 +153,8 @@ static int64_t count_ending(const struct look *l)
         struct kobjs all = lister_controlled(l->sync->lister, &res_pods, l->set->uid, l->sync->mem);
         int64_t n = 0;
 
-        kobjs_foreach(all, p) n += p->deleted_s && !pod_is_finished(p);
+        kobjs_foreach (all, p)
+                n += p->deleted_s && !pod_is_finished(p);
         return n;
 }
 
@@ -162,8 +163,7 @@ static void count_ready(const struct look *l, int64_t *ready, int64_t *available
 {
         uint64_t soonest = UINT64_MAX;
 
-        kobjs_foreach(l->pods, p)
-        {
+        kobjs_foreach (l->pods, p) {
                 uint64_t wait = 0;
 
                 *ready += pod_is_ready(p);

@@ -226,8 +226,7 @@ struct seen_node {
 
 static bool is_ready(const struct jnode *o)
 {
-        jnode_foreach(jnode_at(o, "status.conditions"), c)
-        {
+        jnode_foreach (jnode_at(o, "status.conditions"), c) {
                 if (str_eq(jnode_str(c, "type"), "Ready"))
                         return str_eq(jnode_str(c, "status"), "True");
         }
@@ -236,8 +235,7 @@ static bool is_ready(const struct jnode *o)
 
 static bool is_tainted(const struct jnode *o)
 {
-        jnode_foreach(jnode_at(o, "spec.taints"), taint)
-        {
+        jnode_foreach (jnode_at(o, "spec.taints"), taint) {
                 if (str_eq(jnode_str(taint, "key"), "node.kubernetes.io/not-ready"))
                         return true;
         }
@@ -258,8 +256,7 @@ static void *project(void *userdata, const struct jnode *o)
         seen->ready = is_ready(o);
         seen->tainted = is_tainted(o);
         str_copy(seen->uid, sizeof(seen->uid), jnode_at_str(o, "metadata.uid") ?: "");
-        jnode_foreach(jnode_at(o, "spec.podCIDRs"), cidr)
-        {
+        jnode_foreach (jnode_at(o, "spec.podCIDRs"), cidr) {
                 if (i < ARRAY_SIZE(seen->cidrs))
                         str_copy(seen->cidrs[i++], sizeof(seen->cidrs[0]), jnode_text(cidr) ?: "");
         }

@@ -36,8 +36,7 @@ static const struct pod_container *pack_containers(struct packer *p, const struc
         struct pod_container *to = pack(p, n * sizeof(*to), _Alignof(struct pod_container));
         size_t i = 0;
 
-        jnode_foreach(list, c)
-        {
+        jnode_foreach (list, c) {
                 const char *name = pack_text(p, jnode_str(c, "name")), *image = pack_text(p, jnode_str(c, "image"));
                 const char *policy = jnode_str(c, "restartPolicy");
 
@@ -51,8 +50,7 @@ static void pack_ips(struct packer *p, struct pod *pod, const struct jnode *stat
 {
         size_t i = 0;
 
-        jnode_foreach(jnode_get(status, "podIPs"), ip)
-        {
+        jnode_foreach (jnode_get(status, "podIPs"), ip) {
                 if (i < ARRAY_SIZE(pod->ips))
                         pod->ips[i++] = pack_text(p, jnode_str(ip, "ip"));
         }
@@ -79,8 +77,7 @@ static void pack_pod(struct packer *p, struct pod *pod, const struct jnode *o)
 
 static bool is_jobs(const struct jnode *o)
 {
-        jnode_foreach(jnode_at(o, "metadata.ownerReferences"), ref)
-        {
+        jnode_foreach (jnode_at(o, "metadata.ownerReferences"), ref) {
                 if (jnode_bool(ref, "controller", false) && str_eq(jnode_str(ref, "kind"), "Job"))
                         return true;
         }
@@ -138,8 +135,7 @@ static int64_t time_of(const struct jnode *o, const char *key)
 
 static bool condition(const struct jnode *status, const char *type, int64_t *ret_since_s)
 {
-        jnode_foreach(jnode_get(status, "conditions"), c)
-        {
+        jnode_foreach (jnode_get(status, "conditions"), c) {
                 if (!str_eq(jnode_str(c, "type"), type))
                         continue;
                 *ret_since_s = time_of(c, "lastTransitionTime");
@@ -168,8 +164,7 @@ static enum stage stage_seen(const struct jnode *status, const struct jnode *con
                 return STAGE_RUNNING;
         if (jnode_at(container, "lastState.terminated"))
                 return STAGE_BACKOFF;
-        jnode_foreach(init, c)
-        {
+        jnode_foreach (init, c) {
                 if (jnode_at(c, "state.running"))
                         return STAGE_INIT;
         }

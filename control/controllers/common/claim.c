@@ -81,8 +81,7 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
         struct kobjs all = lister_controlled(s->lister, r, owner->uid, s->mem), mine = {0};
 
         mine.items = arena_array(s->mem, const struct kobj *, all.n + 1);
-        kobjs_foreach(all, o)
-        {
+        kobjs_foreach (all, o) {
                 if (counts && !counts(o))
                         continue;
                 if (kobj_selected(o, sel))
@@ -93,8 +92,9 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
         if (owner->deleted_s)
                 return mine;
         all = lister_orphans(s->lister, r, owner->ns, s->mem);
-        kobjs_foreach(all, orphan) if (!orphan->deleted_s && (!counts || counts(orphan)) && kobj_selected(orphan, sel))
-                adopt(s, owner, orphan);
+        kobjs_foreach (all, orphan)
+                if (!orphan->deleted_s && (!counts || counts(orphan)) && kobj_selected(orphan, sel))
+                        adopt(s, owner, orphan);
         return mine;
 }
 

@@ -38,12 +38,13 @@ static const struct owner *pack_owners(struct pack *p, const struct jnode *list,
         struct owner *owners = pack_array(p, struct owner, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, o) owners[n++] = (struct owner){.api_version = pack_text(p, jnode_str(o, "apiVersion")),
-                                                            .kind = pack_text(p, jnode_str(o, "kind")),
-                                                            .name = pack_text(p, jnode_str(o, "name")),
-                                                            .uid = pack_text(p, jnode_str(o, "uid")),
-                                                            .controller = jnode_bool(o, "controller", false),
-                                                            .block = jnode_bool(o, "blockOwnerDeletion", false)};
+        jnode_foreach (list, o)
+                owners[n++] = (struct owner){.api_version = pack_text(p, jnode_str(o, "apiVersion")),
+                                             .kind = pack_text(p, jnode_str(o, "kind")),
+                                             .name = pack_text(p, jnode_str(o, "name")),
+                                             .uid = pack_text(p, jnode_str(o, "uid")),
+                                             .controller = jnode_bool(o, "controller", false),
+                                             .block = jnode_bool(o, "blockOwnerDeletion", false)};
         *ret_n = n;
         return owners;
 }
@@ -53,7 +54,8 @@ const char *const *kobj_pack_texts(struct pack *p, const struct jnode *list, uin
         const char **texts = pack_array(p, const char *, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, t) texts[n++] = pack_text(p, jnode_text(t));
+        jnode_foreach (list, t)
+                texts[n++] = pack_text(p, jnode_text(t));
         *ret_n = n;
         return texts;
 }

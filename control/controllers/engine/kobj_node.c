@@ -9,10 +9,11 @@ static const struct node_taint *pack_taints(struct pack *p, const struct jnode *
         struct node_taint *all = pack_array(p, struct node_taint, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, t) all[n++] = (struct node_taint){.key = pack_text(p, jnode_str(t, "key")),
-                                                              .value = pack_text(p, jnode_str(t, "value")),
-                                                              .effect = pack_text(p, jnode_str(t, "effect")),
-                                                              .added_s = kobj_time(t, "timeAdded")};
+        jnode_foreach (list, t)
+                all[n++] = (struct node_taint){.key = pack_text(p, jnode_str(t, "key")),
+                                               .value = pack_text(p, jnode_str(t, "value")),
+                                               .effect = pack_text(p, jnode_str(t, "effect")),
+                                               .added_s = kobj_time(t, "timeAdded")};
         *ret_n = n;
         return all;
 }
@@ -22,11 +23,12 @@ static const struct node_condition *pack_conditions(struct pack *p, const struct
         struct node_condition *all = pack_array(p, struct node_condition, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, c) all[n++] = (struct node_condition){.type = pack_text(p, jnode_str(c, "type")),
-                                                                  .reason = pack_text(p, jnode_str(c, "reason")),
-                                                                  .status = kobj_tri(jnode_str(c, "status")),
-                                                                  .since_s = kobj_time(c, "lastTransitionTime"),
-                                                                  .heartbeat_s = kobj_time(c, "lastHeartbeatTime")};
+        jnode_foreach (list, c)
+                all[n++] = (struct node_condition){.type = pack_text(p, jnode_str(c, "type")),
+                                                   .reason = pack_text(p, jnode_str(c, "reason")),
+                                                   .status = kobj_tri(jnode_str(c, "status")),
+                                                   .since_s = kobj_time(c, "lastTransitionTime"),
+                                                   .heartbeat_s = kobj_time(c, "lastHeartbeatTime")};
         *ret_n = n;
         return all;
 }
@@ -36,8 +38,9 @@ static const struct node_address *pack_addresses(struct pack *p, const struct jn
         struct node_address *all = pack_array(p, struct node_address, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, a) all[n++] = (struct node_address){.type = pack_text(p, jnode_str(a, "type")),
-                                                                .address = pack_text(p, jnode_str(a, "address"))};
+        jnode_foreach (list, a)
+                all[n++] = (struct node_address){.type = pack_text(p, jnode_str(a, "type")),
+                                                 .address = pack_text(p, jnode_str(a, "address"))};
         *ret_n = n;
         return all;
 }

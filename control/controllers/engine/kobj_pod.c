@@ -30,10 +30,11 @@ static const struct pod_condition *pack_conditions(struct pack *p, const struct 
         struct pod_condition *all = pack_array(p, struct pod_condition, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, c) all[n++] = (struct pod_condition){.type = pack_text(p, jnode_str(c, "type")),
-                                                                 .reason = pack_text(p, jnode_str(c, "reason")),
-                                                                 .status = kobj_tri(jnode_str(c, "status")),
-                                                                 .since_s = kobj_time(c, "lastTransitionTime")};
+        jnode_foreach (list, c)
+                all[n++] = (struct pod_condition){.type = pack_text(p, jnode_str(c, "type")),
+                                                  .reason = pack_text(p, jnode_str(c, "reason")),
+                                                  .status = kobj_tri(jnode_str(c, "status")),
+                                                  .since_s = kobj_time(c, "lastTransitionTime")};
         *ret_n = n;
         return all;
 }
@@ -42,14 +43,14 @@ static size_t count_ports(const struct jnode *containers)
 {
         size_t n = 0;
 
-        jnode_foreach(containers, c) n += jnode_len(jnode_get(c, "ports"));
+        jnode_foreach (containers, c)
+                n += jnode_len(jnode_get(c, "ports"));
         return n;
 }
 
 static void add_ports(struct pack *p, const struct jnode *container, struct pod_port *all, uint16_t *n)
 {
-        jnode_foreach(jnode_get(container, "ports"), port)
-        {
+        jnode_foreach (jnode_get(container, "ports"), port) {
                 const char *protocol = jnode_str(port, "protocol");
 
                 all[(*n)++] = (struct pod_port){.name = pack_text(p, jnode_str(port, "name")),
@@ -65,9 +66,11 @@ static const struct pod_port *pack_ports(struct pack *p, const struct jnode *spe
         struct pod_port *all = pack_array(p, struct pod_port, count_ports(containers) + count_ports(init));
 
         *ret_n = 0;
-        jnode_foreach(containers, c) add_ports(p, c, all, ret_n);
-        jnode_foreach(init, side) if (str_eq(jnode_str(side, "restartPolicy"), "Always"))
-                add_ports(p, side, all, ret_n);
+        jnode_foreach (containers, c)
+                add_ports(p, c, all, ret_n);
+        jnode_foreach (init, side)
+                if (str_eq(jnode_str(side, "restartPolicy"), "Always"))
+                        add_ports(p, side, all, ret_n);
         return all;
 }
 
@@ -76,19 +79,19 @@ static const struct pod_toleration *pack_tolerations(struct pack *p, const struc
         struct pod_toleration *all = pack_array(p, struct pod_toleration, jnode_len(list));
         uint16_t n = 0;
 
-        jnode_foreach(list, t) all[n++] = (struct pod_toleration){.key = pack_text(p, jnode_str(t, "key")),
-                                                                  .op = pack_text(p, jnode_str(t, "operator")),
-                                                                  .value = pack_text(p, jnode_str(t, "value")),
-                                                                  .effect = pack_text(p, jnode_str(t, "effect")),
-                                                                  .seconds = jnode_i64(t, "tolerationSeconds", -1)};
+        jnode_foreach (list, t)
+                all[n++] = (struct pod_toleration){.key = pack_text(p, jnode_str(t, "key")),
+                                                   .op = pack_text(p, jnode_str(t, "operator")),
+                                                   .value = pack_text(p, jnode_str(t, "value")),
+                                                   .effect = pack_text(p, jnode_str(t, "effect")),
+                                                   .seconds = jnode_i64(t, "tolerationSeconds", -1)};
         *ret_n = n;
         return all;
 }
 
 static void add_statuses(struct pack *p, const struct jnode *list, bool init, struct pod_container *all, uint16_t *n)
 {
-        jnode_foreach(list, c)
-        {
+        jnode_foreach (list, c) {
                 const struct jnode *now = jnode_at(c, "state.terminated"), *last = jnode_at(c, "lastState.terminated");
 
                 all[(*n)++] = (struct pod_container){
@@ -122,11 +125,15 @@ static const struct pod_claim *pack_claims(struct pack *p, const struct jnode *v
         struct pod_claim *all;
         size_t n = 0;
 
-        jnode_foreach(volumes, counted) n += jnode_get(counted, "persistentVolumeClaim") != NULL;
+        jnode_foreach (volumes, counted)
+                n += jnode_get(counted, "persistentVolumeClaim") != NULL;
         all = pack_array(p, struct pod_claim, n);
         *ret_n = 0;
-        jnode_foreach(volumes, v) if (jnode_get(v, "persistentVolumeClaim")) all[(*ret_n)++] = (struct pod_claim){
-                pack_text(p, jnode_str(v, "name")), pack_text(p, jnode_at_str(v, "persistentVolumeClaim.claimName"))};
+        jnode_foreach (volumes, v)
+                if (jnode_get(v, "persistentVolumeClaim"))
+                        all[(*ret_n)++] =
+                                (struct pod_claim){pack_text(p, jnode_str(v, "name")),
+                                                   pack_text(p, jnode_at_str(v, "persistentVolumeClaim.claimName"))};
         return all;
 }
 
@@ -136,8 +143,9 @@ static const char *const *pack_ips(struct pack *p, const struct jnode *status, u
         const char **ips = pack_array(p, const char *, jnode_len(list) + 1), *single = jnode_str(status, "podIP");
 
         *ret_n = 0;
-        jnode_foreach(list, ip) if (!str_empty(jnode_str(ip, "ip"))) ips[(*ret_n)++] =
-                pack_text(p, jnode_str(ip, "ip"));
+        jnode_foreach (list, ip)
+                if (!str_empty(jnode_str(ip, "ip")))
+                        ips[(*ret_n)++] = pack_text(p, jnode_str(ip, "ip"));
         if (!*ret_n && !str_empty(single))
                 ips[(*ret_n)++] = pack_text(p, single);
         return ips;
@@ -149,10 +157,8 @@ static const char *wanted_node(const struct jnode *spec)
         const struct jnode *required =
                 jnode_at(spec, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
 
-        jnode_foreach(jnode_get(required, "nodeSelectorTerms"), term)
-        {
-                jnode_foreach(jnode_get(term, "matchFields"), f)
-                {
+        jnode_foreach (jnode_get(required, "nodeSelectorTerms"), term) {
+                jnode_foreach (jnode_get(term, "matchFields"), f) {
                         const struct jnode *values = jnode_get(f, "values");
 
                         if (str_eq(jnode_str(f, "key"), "metadata.name") && jnode_len(values) == 1)

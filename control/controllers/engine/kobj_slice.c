@@ -64,12 +64,13 @@ static void pack_ports(struct pack *p, struct slice *s, const struct jnode *list
         struct slice_port *all = pack_array(p, struct slice_port, jnode_len(list));
 
         s->ports = all;
-        jnode_foreach(list, port) all[s->nports++] = (struct slice_port){
-                .name = pack_text(p, jnode_str(port, "name")),
-                .protocol = pack_text(p, jnode_str(port, "protocol")),
-                .app = pack_text(p, jnode_str(port, "appProtocol")),
-                .port = (int32_t)jnode_i64(port, "port", -1),
-        };
+        jnode_foreach (list, port)
+                all[s->nports++] = (struct slice_port){
+                        .name = pack_text(p, jnode_str(port, "name")),
+                        .protocol = pack_text(p, jnode_str(port, "protocol")),
+                        .app = pack_text(p, jnode_str(port, "appProtocol")),
+                        .port = (int32_t)jnode_i64(port, "port", -1),
+                };
 }
 
 const struct slice *kobj_pack_slice(struct pack *p, const struct jnode *o, const char *ns)
@@ -82,6 +83,7 @@ const struct slice *kobj_pack_slice(struct pack *p, const struct jnode *o, const
         s->address_type = pack_text(p, jnode_str(o, "addressType"));
         pack_ports(p, s, jnode_get(o, "ports"));
         s->endpoints = all;
-        jnode_foreach(endpoints, e) pack_endpoint(p, &all[s->nendpoints++], e, &last);
+        jnode_foreach (endpoints, e)
+                pack_endpoint(p, &all[s->nendpoints++], e, &last);
         return s;
 }

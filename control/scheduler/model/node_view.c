@@ -45,8 +45,7 @@ static void parse_taints(struct node_view *v, const struct jnode *list)
 {
         struct taint *taints = arena_array(&v->pool.mem, struct taint, jnode_len(list) + 1);
 
-        jnode_foreach(list, o)
-        {
+        jnode_foreach (list, o) {
                 const char *key = jnode_str(o, "key"), *value = jnode_str(o, "value");
 
                 taints[v->ntaints++] = (struct taint){.key = atom_pool_get(&v->pool, key ? key : ""),
@@ -61,12 +60,11 @@ static void parse_images(struct node_view *v, const struct jnode *list)
         struct node_image *images;
         size_t n = 0;
 
-        jnode_foreach(list, counted) n += jnode_len(jnode_get(counted, "names"));
+        jnode_foreach (list, counted)
+                n += jnode_len(jnode_get(counted, "names"));
         images = arena_array(&v->pool.mem, struct node_image, n + 1);
-        jnode_foreach(list, image)
-        {
-                jnode_foreach(jnode_get(image, "names"), name)
-                {
+        jnode_foreach (list, image) {
+                jnode_foreach (jnode_get(image, "names"), name) {
                         if (jnode_text(name))
                                 images[v->nimages++] =
                                         (struct node_image){.name = atom_pool_get(&v->pool, jnode_text(name)),

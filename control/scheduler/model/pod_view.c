@@ -29,8 +29,7 @@ static int64_t seconds_of(const char *text)
 
 static void read_conditions(struct pod_view *v, const struct jnode *list)
 {
-        jnode_foreach(list, c)
-        {
+        jnode_foreach (list, c) {
                 const char *type = jnode_str(c, "type"), *status = jnode_str(c, "status"),
                            *reason = jnode_str(c, "reason");
 

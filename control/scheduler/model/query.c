@@ -97,8 +97,7 @@ static const struct atom **parse_values(struct atom_pool *p, const struct jnode 
         const struct atom **values = arena_array(&p->mem, const struct atom *, jnode_len(list) + 1);
         uint32_t n = 0;
 
-        jnode_foreach(list, value)
-        {
+        jnode_foreach (list, value) {
                 if (jnode_text(value))
                         values[n++] = atom_pool_get(p, jnode_text(value));
         }
@@ -123,7 +122,8 @@ struct query query_of_expressions(struct atom_pool *p, const struct jnode *list)
         struct query_req *reqs = arena_array(&p->mem, struct query_req, jnode_len(list) + 1);
         uint32_t n = 0;
 
-        jnode_foreach(list, o) reqs[n++] = parse_expression(p, o);
+        jnode_foreach (list, o)
+                reqs[n++] = parse_expression(p, o);
         return (struct query){.reqs = reqs, .nreqs = n};
 }
 

@@ -123,8 +123,7 @@ void pod_request_deinit(struct pod_request *r)
 
 static const struct jnode *status_of(const struct jnode *pod, const char *list, const char *name)
 {
-        jnode_foreach(jnode_get(jnode_get(pod, "status"), list), status)
-        {
+        jnode_foreach (jnode_get(jnode_get(pod, "status"), list), status) {
                 if (str_eq(jnode_str(status, "name"), name))
                         return status;
         }
@@ -148,8 +147,7 @@ static bool same_map(const struct jnode *a, const struct jnode *b)
 
 static bool list_is_resizing(const struct jnode *pod, const char *list, const char *statuses)
 {
-        jnode_foreach(jnode_at(pod, list), container)
-        {
+        jnode_foreach (jnode_at(pod, list), container) {
                 const struct jnode *want = jnode_at(container, "resources.requests");
                 const struct jnode *status = status_of(pod, statuses, jnode_str(container, "name"));
                 const struct jnode *allocated = jnode_get(status, "allocatedResources");
@@ -238,13 +236,13 @@ static void sums_make(struct sums *s)
 {
         struct resources r;
 
-        jnode_foreach(jnode_at(s->pod, "spec.containers"), container)
-        {
+        jnode_foreach (jnode_at(s->pod, "spec.containers"), container) {
                 container_request(s, container, "containerStatuses", &r);
                 resources_add(&s->all, &r, 1);
                 resources_deinit(&r);
         }
-        jnode_foreach(jnode_at(s->pod, "spec.initContainers"), init_container) add_init_container(s, init_container);
+        jnode_foreach (jnode_at(s->pod, "spec.initContainers"), init_container)
+                add_init_container(s, init_container);
         resources_max(&s->all, &s->init);
         apply_pod_level(s, jnode_at(s->pod, "spec.resources.requests"));
         resources_parse(s->pool, jnode_at(s->pod, "spec.overhead"), &r, NULL);

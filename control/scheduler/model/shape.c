@@ -45,8 +45,7 @@ static void key_node(struct strbuf *b, const struct jnode *o)
 
 static void key_controller(struct strbuf *b, const struct jnode *pod)
 {
-        jnode_foreach(jnode_at(pod, "metadata.ownerReferences"), ref)
-        {
+        jnode_foreach (jnode_at(pod, "metadata.ownerReferences"), ref) {
                 if (!jnode_bool(ref, "controller", false))
                         continue;
                 key_node(b, jnode_get(ref, "apiVersion"));
@@ -57,8 +56,7 @@ static void key_controller(struct strbuf *b, const struct jnode *pod)
 
 static void key_host_ports(struct strbuf *b, const struct jnode *container)
 {
-        jnode_foreach(jnode_get(container, "ports"), port)
-        {
+        jnode_foreach (jnode_get(container, "ports"), port) {
                 if (jnode_i64(port, "hostPort", 0) > 0)
                         key_node(b, port);
         }
@@ -66,8 +64,7 @@ static void key_host_ports(struct strbuf *b, const struct jnode *container)
 
 static void key_containers(struct strbuf *b, const struct jnode *list)
 {
-        jnode_foreach(list, container)
-        {
+        jnode_foreach (list, container) {
                 strbuf_add_char(b, 'c');
                 key_node(b, jnode_get(container, "image"));
                 key_node(b, jnode_at(container, "resources.requests"));
@@ -79,8 +76,7 @@ static void key_containers(struct strbuf *b, const struct jnode *list)
 
 static void key_claims(struct strbuf *b, const struct jnode *list)
 {
-        jnode_foreach(list, volume)
-        {
+        jnode_foreach (list, volume) {
                 const struct jnode *claim = jnode_at(volume, "persistentVolumeClaim.claimName");
 
                 if (claim)
@@ -95,8 +91,7 @@ static void key_claims(struct strbuf *b, const struct jnode *list)
 
 static void key_statuses(struct strbuf *b, const struct jnode *list)
 {
-        jnode_foreach(list, status)
-        {
+        jnode_foreach (list, status) {
                 key_node(b, jnode_get(status, "name"));
                 key_node(b, jnode_get(status, "allocatedResources"));
                 key_node(b, jnode_at(status, "resources.requests"));

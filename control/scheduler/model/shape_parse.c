@@ -31,7 +31,8 @@ const struct node_term *node_terms_parse(struct atom_pool *p, const struct jnode
         struct node_term *terms = arena_array(&p->mem, struct node_term, jnode_len(list) + 1);
         uint32_t n = 0;
 
-        jnode_foreach(list, o) terms[n++] = parse_node_term(p, o);
+        jnode_foreach (list, o)
+                terms[n++] = parse_node_term(p, o);
         *ret_n = n;
         return terms;
 }
@@ -40,8 +41,7 @@ static void parse_preferred_nodes(struct shape *s, const struct jnode *list)
 {
         struct node_term *terms = arena_array(&s->pool.mem, struct node_term, jnode_len(list) + 1);
 
-        jnode_foreach(list, o)
-        {
+        jnode_foreach (list, o) {
                 int64_t weight = jnode_i64(o, "weight", 0);
 
                 if (!weight)
@@ -67,8 +67,7 @@ static void parse_tolerations(struct shape *s, const struct jnode *list)
 {
         struct toleration *tolerations = arena_array(&s->pool.mem, struct toleration, jnode_len(list) + 1);
 
-        jnode_foreach(list, o)
-        {
+        jnode_foreach (list, o) {
                 const char *key = jnode_str(o, "key"), *op = jnode_str(o, "operator");
                 struct toleration *t = &tolerations[s->ntolerations++];
 
@@ -86,8 +85,7 @@ static void parse_tolerations(struct shape *s, const struct jnode *list)
 /* matchLabelKeys and mismatchLabelKeys: "those with the same value as I have", "with another". */
 static struct query add_label_keys(struct shape *s, struct query q, const struct jnode *keys, enum query_op op)
 {
-        jnode_foreach(keys, o)
-        {
+        jnode_foreach (keys, o) {
                 const char *text = jnode_text(o);
                 const struct atom *key = text ? atom_pool_get(&s->pool, text) : NULL;
                 const struct atom *value = key ? label_get(&s->labels, key) : NULL;
@@ -103,8 +101,7 @@ static void parse_term_namespaces(struct shape *s, struct pod_term *t, const str
         const struct jnode *list = jnode_get(o, "namespaces"), *selector = jnode_get(o, "namespaceSelector");
         const struct atom **names = arena_array(&s->pool.mem, const struct atom *, jnode_len(list) + 1);
 
-        jnode_foreach(list, name)
-        {
+        jnode_foreach (list, name) {
                 if (jnode_text(name))
                         names[t->nnamespaces++] = atom_pool_get(&s->pool, jnode_text(name));
         }
@@ -130,15 +127,15 @@ static const struct pod_term *parse_required_terms(struct shape *s, const struct
         struct pod_term *terms = arena_array(&s->pool.mem, struct pod_term, jnode_len(list) + 1);
         uint32_t n = 0;
 
-        jnode_foreach(list, o) terms[n++] = parse_pod_term(s, o, WEIGHT_REQUIRED);
+        jnode_foreach (list, o)
+                terms[n++] = parse_pod_term(s, o, WEIGHT_REQUIRED);
         *ret_n = n;
         return terms;
 }
 
 static void add_preferred_terms(struct shape *s, struct pod_term *terms, const struct jnode *list, int64_t sign)
 {
-        jnode_foreach(list, o)
-        {
+        jnode_foreach (list, o) {
                 int64_t weight = sign * jnode_i64(o, "weight", 0);
 
                 terms[s->pods.npreferred++] = parse_pod_term(s, jnode_get(o, "podAffinityTerm"), weight);
@@ -165,8 +162,7 @@ static void parse_spreads(struct shape *s, const struct jnode *list)
 {
         struct spread *spreads = arena_array(&s->pool.mem, struct spread, jnode_len(list) + 1);
 
-        jnode_foreach(list, o)
-        {
+        jnode_foreach (list, o) {
                 struct spread *t = &spreads[s->nspreads++];
                 struct query q = query_of_selector(&s->pool, jnode_get(o, "labelSelector"));
 
@@ -199,8 +195,7 @@ static void parse_images(struct shape *s, const struct jnode *spec)
                 arena_array(&s->pool.mem, const struct atom *, jnode_len(lists[0]) + jnode_len(lists[1]) + 1);
 
         for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-                jnode_foreach(lists[i], container)
-                {
+                jnode_foreach (lists[i], container) {
                         const char *image = jnode_str(container, "image");
 
                         images[s->nimages++] = image_name_parse(&s->pool, image ? image : "");
@@ -225,12 +220,10 @@ static uint32_t each_port(struct shape *s, const struct jnode *spec, struct host
         uint32_t n = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-                jnode_foreach(jnode_get(spec, lists[i]), container)
-                {
+                jnode_foreach (jnode_get(spec, lists[i]), container) {
                         if (i && !str_eq(jnode_str(container, "restartPolicy"), "Always"))
                                 continue;
-                        jnode_foreach(jnode_get(container, "ports"), port)
-                        {
+                        jnode_foreach (jnode_get(container, "ports"), port) {
                                 if (jnode_i64(port, "hostPort", 0) <= 0)
                                         continue;
                                 if (ports)
@@ -257,8 +250,7 @@ static void parse_claims(struct shape *s, const struct jnode *list)
 {
         struct claim_ref *claims = arena_array(&s->pool.mem, struct claim_ref, jnode_len(list) + 1);
 
-        jnode_foreach(list, volume)
-        {
+        jnode_foreach (list, volume) {
                 const char *claim = jnode_at_str(volume, "persistentVolumeClaim.claimName");
                 bool ephemeral = jnode_get(volume, "ephemeral") != NULL;
 
@@ -275,7 +267,8 @@ static void parse_gates(struct shape *s, const struct jnode *list)
 {
         const struct atom **gates = arena_array(&s->pool.mem, const struct atom *, jnode_len(list) + 1);
 
-        jnode_foreach(list, o) gates[s->ngates++] = text_or(&s->pool, o, "name", "");
+        jnode_foreach (list, o)
+                gates[s->ngates++] = text_or(&s->pool, o, "name", "");
         s->gates = gates;
 }
 
@@ -296,8 +289,7 @@ static enum owner_kind owner_kind_of(const struct jnode *ref)
 
 static void parse_owner(struct shape *s, const struct jnode *refs)
 {
-        jnode_foreach(refs, ref)
-        {
+        jnode_foreach (refs, ref) {
                 if (!jnode_bool(ref, "controller", false))
                         continue;
                 s->owner = owner_kind_of(ref);

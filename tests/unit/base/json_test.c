@@ -201,9 +201,11 @@ static void a_tree_in_place_answers_as_json_c_does(void **state)
         assert_string_equal(jnode_str(o, "d"), "last");
         assert_int_equal(jnode_i64(o, "ab", 0), 7);
         assert_int_equal(jnode_len(jnode_get(o, "l")), 4);
-        jnode_foreach(jnode_get(o, "l"), e) sum += e->n == 1 ? *e->text - '0' : 0;
+        jnode_foreach (jnode_get(o, "l"), e)
+                sum += e->n == 1 ? *e->text - '0' : 0;
         assert_int_equal(sum, 3);
-        jnode_foreach(jnode_get(o, "a"), w) fail();
+        jnode_foreach (jnode_get(o, "a"), w)
+                fail();
         jsontree_deinit(&tree);
 }
 
@@ -224,7 +226,8 @@ static void a_tree_may_be_large_and_is_used_again(void **state)
                 }
                 text[at] = '\0';
                 assert_int_equal(jsontree_parse(&tree, text, at, &o, NULL), 0);
-                jnode_foreach(o, e) assert_int_equal(*e->text - '0', n++ % 10);
+                jnode_foreach (o, e)
+                        assert_int_equal(*e->text - '0', n++ % 10);
                 assert_int_equal(n, 3000);
         }
         jsontree_deinit(&tree);
