@@ -5,6 +5,7 @@
 #include "controllers/engine/controller.h"
 
 #define CONTROLLERS(X)                                                                                                 \
+        X(deployment)                                                                                                  \
         X(garbagecollector)                                                                                            \
         X(namespace)                                                                                                   \
         X(replicaset)                                                                                                  \

@@ -126,17 +126,17 @@ void owners_synced(struct owners *w, const struct sync *s, size_t pods)
                 e->due_ms = s->mono_ms + pods / PODS_PER_MS;
 }
 
-/* ---- pods ---- */
+/* ---- what they own ---- */
 
-static struct entry *controller_of(struct owners *w, const struct kobj *pod)
+static struct entry *controller_of(struct owners *w, const struct kobj *o)
 {
-        const struct owner *by = kobj_controller(pod);
+        const struct owner *by = kobj_controller(o);
         struct entry *e;
         char key[1024];
 
         if (!by || !str_eq(by->kind, w->kind->kind))
                 return NULL;
-        snprintf(key, sizeof(key), "%s/%s", pod->ns, by->name);
+        snprintf(key, sizeof(key), "%s/%s", o->ns, by->name);
         e = hashmap_get(&w->entries, key);
         return e && str_eq(e->uid, by->uid) ? e : NULL;
 }
@@ -179,23 +179,28 @@ static int64_t ready_since(const struct kobj *pod)
         return !c ? -2 : c->status == TRI_TRUE ? c->since_s : -1;
 }
 
-/* Nothing that any owner looks at: a pod is bound, gets its addresses, restarts. */
 static bool same_to_owners(const struct kobj *a, const struct kobj *b)
 {
         return a->deleted_s == b->deleted_s && pod_is_finished(a) == pod_is_finished(b) &&
                ready_since(a) == ready_since(b) && same_controller(a, b) && same_labels(a, b);
 }
 
-void owners_pod_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now)
+void owners_owned_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         const struct entry *was = old ? controller_of(w, old) : NULL, *is = now ? controller_of(w, now) : NULL;
 
-        if (old && now && same_to_owners(old, now))
-                return;
         if (was)
                 add_paced(r, was);
         if (is && is != was)
                 add_paced(r, is);
-        if (now && !kobj_controller(now) && !now->deleted_s)
+        if (!now || now->deleted_s || kobj_controller(now))
+                return;
+        if (!old || !same_controller(old, now) || !same_labels(old, now))
                 add_matching(w, r, now);
+}
+
+void owners_pod_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now)
+{
+        if (!old || !now || !same_to_owners(old, now))
+                owners_owned_changed(w, r, old, now);
 }

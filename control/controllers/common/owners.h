@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects of one kind that own pods by a selector, as their controller's own state: each selector is parsed once,
- * and a changed pod becomes the keys of those that it concerns.
+ * The objects of one kind that own others (mostly pods) by a selector, as their controller's own state: each selector
+ * is parsed once, and a changed pod becomes the keys of those that it concerns.
  *
  * It also paces them. To look at an owner costs what it has of pods, and its counts may change with each of them: an
  * owner of n pods is looked at at once, but then not again for n / 100 ms (none below 100 pods; 10,000 pods: 100 ms).
@@ -20,7 +20,9 @@ const struct resource *owners_kind(const struct owners *w);
 
 /* changed() of the kind itself. */
 void owners_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
-/* changed() of pods. */
+/* changed() of what they own: any change goes to the controller, one of the labels to who may adopt, too. */
+void owners_owned_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
+/* The same for pods, without the changes that no owner looks at: a pod is bound, gets its addresses, restarts. */
 void owners_pod_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
 
 /* Borrowed; NULL when it selects nothing, everything (which no owner may), or cannot be read. */
