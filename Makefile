@@ -80,7 +80,7 @@ LIB_hollow := $(O)/libhollow.a
 LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -160,6 +160,7 @@ $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-controller-manager: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-controller-manager: $(call obj,control/controllers/main.c) $(LIB_controllers) $(LIB_runtime) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-scheduler: $(call obj,control/scheduler/main.c) $(LIB_scheduler) $(LIB_runtime) $(LIB_kube) $(LIB_base)
 $(O)/fairctl: $(call obj,tools/ctl/main.c) $(LIB_ctl) $(LIB_datapath) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-hollow: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-hollow: $(call obj,tools/hollow/main.c) $(LIB_hollow) $(LIB_kube) $(LIB_base)

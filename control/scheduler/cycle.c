@@ -158,7 +158,7 @@ static uint32_t move_nominated(struct cycle *c, struct node *n, int delta)
 }
 
 /* Twice when pods are nominated: they may never come, and then nothing must depend on them. */
-static enum verdict filter_both_ways(struct cycle *c, struct node *n)
+enum verdict cycle_fits(struct cycle *c, struct node *n)
 {
         enum verdict v;
 
@@ -169,20 +169,9 @@ static enum verdict filter_both_ways(struct cycle *c, struct node *n)
         return v == VERDICT_FITS ? cycle_filter(c, n) : v;
 }
 
-enum verdict cycle_fits(struct cycle *c, struct node *n)
-{
-        struct diagnosis *d = c->diagnosis;
-        enum verdict v;
-
-        c->diagnosis = NULL;
-        v = filter_both_ways(c, n);
-        c->diagnosis = d;
-        return v;
-}
-
 static bool look_at(struct cycle *c, struct node *n)
 {
-        enum verdict v = filter_both_ways(c, n);
+        enum verdict v = cycle_fits(c, n);
 
         c->verdicts[n->slot] = (uint8_t)v;
         if (v == VERDICT_FITS)

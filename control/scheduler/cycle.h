@@ -77,8 +77,7 @@ uint32_t cycle_search(struct cycle *c);
 /* Of those that fit, the one with the highest score; at random among equals. Not after 0. */
 struct node *cycle_choose(struct cycle *c);
 
-/* Whether the pod fits on the node, also when pods that are nominated for it and go before are there. Counts no
- * reasons. */
+/* Whether the pod fits on the node, also when pods that are nominated for it and go before are there. */
 enum verdict cycle_fits(struct cycle *c, struct node *n);
 /* The same as if no pod were nominated. */
 enum verdict cycle_filter(struct cycle *c, const struct node *n);

@@ -52,6 +52,7 @@ struct pod {
         struct pod *next_nominated;
         struct queue_item item;
         struct binding *binding; /* of bind.h, while the request is under way or unconfirmed */
+        struct report *report;   /* of report.h, while it waits to be sent */
         uint64_t reported;       /* hash of the condition that was last sent; 0: none */
 };
 

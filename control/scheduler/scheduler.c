@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/scheduler.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "scheduler/evict.h"
+
+#define SLICE_NS     (3 * NS_PER_MS) /* then others get their turn: watches, answers */
+#define EVENTS_BURST 100
+
+static void run(void *userdata);
+
+static void on_moved(void *userdata, const char *event, enum queue_place to)
+{
+        struct scheduler *s = userdata;
+
+        metrics_moved(&s->metrics, event, to);
+}
+
+/* Events have a client of their own: their rate is limited, and bindings must not wait behind them. */
+static int open_events(struct scheduler *s, struct err *reterr)
+{
+        const struct kube_client_opts opts = {.config = process_kubeconfig(s->process),
+                                              .loop = s->loop,
+                                              .user_agent = "fairlead-scheduler",
+                                              .qps = s->config->events_qps,
+                                              .burst = EVENTS_BURST};
+        int r = kube_client_new(&opts, &s->events_client, reterr);
+
+        return r ? r
+                 : events_new(&(struct events_opts){.client = s->events_client, .component = "default-scheduler"},
+                              &s->events);
+}
+
+int scheduler_new(const struct scheduler_config *config, struct process *process, struct scheduler **ret,
+                  struct err *reterr)
+{
+        struct scheduler *s = mem_new(struct scheduler);
+        int r;
+
+        *ret = s; /* also after a failure: for scheduler_free */
+        s->config = config;
+        s->process = process;
+        s->loop = process_loop(process);
+        s->client = process_client(process);
+        state_init(&s->state);
+        queue_init(&s->queue);
+        s->queue.moved = on_moved;
+        s->queue.userdata = s;
+        cycle_init(&s->cycle, &s->state);
+        s->cycle.percentage = config->percentage;
+        metrics_scheduler_init(&s->metrics);
+        r = open_events(s, reterr);
+        if (!r)
+                r = loop_timer_new(s->loop, run, s, &s->timer);
+        return r ? r : watch_start(s, reterr);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+        if (!s)
+                return;
+        if (s->timer)
+                loop_timer_free(s->timer);
+        calls_free(&s->calls);
+        watch_free(s);
+        events_free(s->events);
+        kube_client_free(s->events_client);
+        preemption_deinit(&s->preemption);
+        diagnosis_deinit(&s->diagnosis);
+        cycle_deinit(&s->cycle);
+        queue_deinit(&s->queue);
+        state_deinit(&s->state);
+        free(s);
+}
+
+void scheduler_lead(struct scheduler *s)
+{
+        s->leads = true;
+        scheduler_kick(s);
+}
+
+const char *scheduler_unready(const struct scheduler *s)
+{
+        return s->watches.unsynced ? "the state of the cluster is not known yet" : NULL;
+}
+
+void scheduler_metrics(struct scheduler *s, struct strbuf *b)
+{
+        metrics_scheduler_write(&s->metrics, &s->queue, &s->state, s->bindings.n, b);
+}
+
+bool scheduler_is_ours(const struct scheduler *s, const struct shape *shape)
+{
+        const char *rest = s->config->names;
+        struct str_span name;
+
+        while (str_split(&rest, ',', &name))
+                if (str_span_eq(name, shape->scheduler_name->text))
+                        return true;
+        return false;
+}
+
+struct event_object scheduler_object(const struct pod *pod)
+{
+        return (struct event_object){.api_version = "v1",
+                                     .kind = "Pod",
+                                     .ns = pod->view->shape->ns->text,
+                                     .name = pod->view->name,
+                                     .uid = pod->view->uid};
+}
+
+void scheduler_event(struct scheduler *s, const char *name, const struct cluster_change *change)
+{
+        struct cluster_change with_state = *change;
+
+        with_state.state = &s->state;
+        queue_event(&s->queue, name, &with_state, clock_mono_ns());
+        scheduler_kick(s);
+}
+
+/* ---- attempts ---- */
+
+/* The bits of the plugins whose events end the wait. Without a node at all, the first one does. */
+static uint32_t rejected_by(const struct scheduler *s)
+{
+        return s->diagnosis.plugins | (s->state.nnodes ? 0 : 1u << PLUGIN_NODE_NAME);
+}
+
+static void preempt(struct scheduler *s, struct pod *pod)
+{
+        uint64_t begin = clock_mono_ns();
+        int r = preempt_find(&s->cycle, &s->preemption);
+
+        metrics_point(&s->metrics, POINT_POST_FILTER, clock_mono_ns() - begin);
+        s->metrics.preemptions += r != PREEMPT_NOT_NOW;
+        if (!r) {
+                histogram_add(&s->metrics.preemption_victims, s->preemption.nvictims);
+                evict_victims(s, pod, &s->preemption);
+        } else if (r == PREEMPT_NONE) {
+                state_nominate(&s->state, pod, NULL);
+        }
+}
+
+static void fail(struct scheduler *s, struct pod *pod, uint64_t begin)
+{
+        struct strbuf message = STRBUF_NULL;
+        uint64_t now;
+
+        preempt(s, pod);
+        now = clock_mono_ns();
+        diagnosis_write(&s->diagnosis, &message);
+        queue_put_back(&s->queue, pod, rejected_by(s), now);
+        metrics_attempt(&s->metrics, ATTEMPT_UNSCHEDULABLE, now - begin);
+        report_failure(s, pod, "Unschedulable", message.data);
+        strbuf_deinit(&message);
+}
+
+static void attempt(struct scheduler *s, struct pod *pod)
+{
+        uint64_t begin = clock_mono_ns(), found;
+        struct node *n;
+
+        if (cycle_begin(&s->cycle, pod, &s->diagnosis) || !cycle_search(&s->cycle)) {
+                metrics_point(&s->metrics, POINT_FILTER, clock_mono_ns() - begin);
+                fail(s, pod, begin);
+                return;
+        }
+        found = clock_mono_ns();
+        metrics_point(&s->metrics, POINT_FILTER, found - begin);
+        n = cycle_choose(&s->cycle);
+        metrics_point(&s->metrics, POINT_SCORE, clock_mono_ns() - found);
+        bind_start(s, pod, n, begin);
+}
+
+static bool may_act(const struct scheduler *s)
+{
+        return s->leads && !s->watches.unsynced;
+}
+
+void scheduler_kick(struct scheduler *s)
+{
+        if (s->soon || !may_act(s))
+                return;
+        s->soon = true;
+        loop_timer_set(s->timer, 0);
+}
+
+/* False when time is up and there is more. */
+static bool run_attempts(struct scheduler *s, uint64_t until_ns)
+{
+        while (s->bindings.under_way < s->config->bindings) {
+                struct pod *pod = queue_pop(&s->queue, clock_mono_ns());
+
+                if (!pod)
+                        return true;
+                attempt(s, pod);
+                if (clock_mono_ns() >= until_ns)
+                        return false;
+        }
+        return true; /* an answer will wake us */
+}
+
+static void run(void *userdata)
+{
+        struct scheduler *s = userdata;
+        uint64_t now = clock_mono_ns(), next, bindings;
+
+        s->soon = false;
+        if (!may_act(s))
+                return;
+        next = queue_tick(&s->queue, now);
+        bindings = bind_tick(s, now);
+        next = MIN(next, bindings);
+        if (!run_attempts(s, now + SLICE_NS)) {
+                scheduler_kick(s);
+                return;
+        }
+        bindings = queue_tick(&s->queue, clock_mono_ns()); /* what has failed now backs off */
+        next = MIN(next, bindings);
+        if (!s->soon && next != UINT64_MAX)
+                loop_timer_set(s->timer, next > now ? (next - now) / NS_PER_MS + 1 : 0);
+}
