@@ -170,7 +170,6 @@ def other_ways(lab, cast, made):
                f"{group} is a group's, and not somebody outside", told)
 
 
-
 def own_node(lab, cast, made):
     """NodePorts for the node's own processes, at its address and its loopback."""
     n1, port = lab.nodes["n1"], made["tr"].node_port(80)
