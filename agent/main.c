@@ -37,7 +37,8 @@ struct agent {
         struct metrics *metrics;
         struct health *health;
         struct status *status;
-        struct stale *stale;
+        struct stale *stale; /* NULL until it is needed first */
+        bool stale_unsupported;
         struct loop_timer *stale_timer, *wait_timer, *sock_timer;
         struct loop_signal *term, *interrupt;
         uint64_t start_ns;
@@ -170,32 +171,44 @@ static int open_datapath(struct agent *a, struct err *reterr)
 
 /* ---- sockets whose backend is gone ---- */
 
+/* False: not on this kernel, or not now. Its programs are loaded after the start, in which nobody waits for them. */
+static bool open_stale(struct agent *a)
+{
+        bool fresh = !a->stale && !a->stale_unsupported;
+        struct err err = ERR_NULL;
+        int r = fresh ? stale_new(datapath_maps(a->datapath), &a->stale, &err) : 0;
+
+        if (r == STALE_UNSUPPORTED) {
+                a->stale_unsupported = true;
+                log_info("connected UDP sockets stay with backends that are gone", "reason=%s", err.msg);
+        } else if (r)
+                log_limited(LOG_LEVEL_WARN, 60000, "sockets without backend cannot be looked for", "error=%s", err.msg);
+        else if (fresh)
+                mem_trim(); /* of the kernel's types, which libbpf has read */
+        return a->stale;
+}
+
 static void on_stale_timer(void *userdata)
 {
         struct agent *a = userdata;
         struct stale_result result = {0};
         struct err err = ERR_NULL;
 
+        if (!a->stale_unsupported)
+                loop_timer_set(a->stale_timer, STALE_EVERY_MS);
+        if (!open_stale(a))
+                return;
         if (stale_sweep(a->stale, &result, &err))
                 log_limited(LOG_LEVEL_WARN, 60000, "sockets without backend cannot be closed", "error=%s", err.msg);
         else if (result.sockets)
                 log_debug("sockets without backend were closed", "sockets=%u namespaces=%u", result.sockets,
                           result.namespaces);
-        loop_timer_set(a->stale_timer, STALE_EVERY_MS);
 }
 
-static int watch_stale(struct agent *a, struct err *reterr)
+static int watch_stale(struct agent *a)
 {
-        struct err why = ERR_NULL;
-        int r = stale_new(datapath_maps(a->datapath), &a->stale, &why);
+        int r = loop_timer_new(a->loop, on_stale_timer, a, &a->stale_timer);
 
-        if (r == STALE_UNSUPPORTED) {
-                log_info("connected UDP sockets stay with backends that are gone", "reason=%s", why.msg);
-                return 0;
-        }
-        if (r)
-                return err_set(reterr, r, "%s", why.msg);
-        r = loop_timer_new(a->loop, on_stale_timer, a, &a->stale_timer);
         if (!r)
                 loop_timer_set(a->stale_timer, STALE_EVERY_MS);
         return r;
@@ -233,7 +246,7 @@ static void on_services_changed(void *userdata)
                 status_changed(a->status);
         if (a->health)
                 health_changed(a->health);
-        if (a->stale)
+        if (a->stale_timer && !a->stale_unsupported)
                 loop_timer_set(a->stale_timer, STALE_SOON_MS);
 }
 
@@ -402,7 +415,7 @@ static int start(struct agent *a, struct err *reterr)
                 r = datapath_serves_sockets(a->datapath) ? datapath_attach_sock(a->datapath, reterr)
                                                          : datapath_detach_sock(a->datapath);
         if (!r)
-                r = watch_stale(a, reterr);
+                r = watch_stale(a);
         return r ? r : caps_drop(reterr);
 }
 

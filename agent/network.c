@@ -438,6 +438,7 @@ int network_new_with(const struct network_opts *opts, const struct net_dataplane
         adopt_node(n);
         /* Before the socket is there: who attaches must find the host's addresses known. */
         network_round(n);
+        n->round_ns = 0; /* attaching programs takes longer than rounds do, and the next one is waited for */
         res = open_sock(n, reterr);
         if (res < 0)
                 return res;
