@@ -54,7 +54,7 @@ static void submit(struct api *api, const struct step *st, kube_done_fn done, vo
                              &(struct kube_request){.method = step_method(st),
                                                     .path = path,
                                                     .body = st->body,
-                                                    .content_type = st->verb == STEP_PATCH ? KUBE_MERGE_PATCH : NULL},
+                                                    .content_type = step_content_type(st)},
                              on_done, c);
 }
 

@@ -8,10 +8,13 @@
         X(deployment)                                                                                                  \
         X(garbagecollector)                                                                                            \
         X(namespace)                                                                                                   \
+        X(nodeipam)                                                                                                    \
+        X(nodelifecycle)                                                                                               \
         X(replicaset)                                                                                                  \
         X(replicationcontroller)                                                                                       \
         X(rootca)                                                                                                      \
-        X(serviceaccount)
+        X(serviceaccount)                                                                                              \
+        X(tainteviction)
 
 #define X(name) extern const struct controller controller_##name;
 CONTROLLERS(X)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@
 #include "base/str.h"
 #include "controllers/config.h"
 #include "controllers/manager.h"
+#include "controllers/nodeipam.h"
 
 #define AT(field) offsetof(struct config, field)
 
@@ -52,13 +54,48 @@ struct program {
         char *root_ca;
 };
 
+static int check_range(const struct config *c, struct str_span word, struct err *reterr)
+{
+        struct cidr range;
+        uint32_t part;
+
+        if (cidr_parse(word, &range))
+                return err_set(reterr, -EINVAL,
+                               "--cluster-cidr: %.*s is no range of addresses; use 10.244.0.0/16 or fd00::/48",
+                               (int)word.n, word.s);
+        part = range.family == AF_INET ? c->node_mask_v4 : c->node_mask_v6;
+        if (part < range.bits || part - range.bits > 16)
+                return err_set(
+                        reterr, -EINVAL,
+                        "--cluster-cidr: parts of /%u of %.*s; --node-cidr-mask-size-ipv%c must be longer than the "
+                        "range's by 16 at most",
+                        part, (int)word.n, word.s, range.family == AF_INET ? '4' : '6');
+        return 0;
+}
+
+static int check_ranges(const struct config *c, struct err *reterr)
+{
+        struct str_span word;
+        int r = 0, n = 0;
+
+        if (!c->allocate_node_cidrs)
+                return 0;
+        if (str_empty(c->cluster_cidr))
+                return err_set(reterr, -EINVAL, "--allocate-node-cidrs needs --cluster-cidr, such as 10.244.0.0/16");
+        for (const char *rest = c->cluster_cidr; !r && str_split(&rest, ',', &word); n++)
+                r = check_range(c, word, reterr);
+        if (!r && n > 2)
+                r = err_set(reterr, -EINVAL, "--cluster-cidr=%s: one range of each family at most", c->cluster_cidr);
+        return r;
+}
+
 static int check(void *userdata, struct err *reterr)
 {
         struct program *p = userdata;
 
-        if (p->config.allocate_node_cidrs && str_empty(p->config.cluster_cidr))
-                return err_set(reterr, -EINVAL, "--allocate-node-cidrs needs --cluster-cidr, such as 10.244.0.0/16");
-        return manager_check_names(p->config.controllers, reterr);
+        int r = check_ranges(&p->config, reterr);
+
+        return r ? r : manager_check_names(p->config.controllers, reterr);
 }
 
 /* What pods are told to trust: the file, or what this process itself trusts. */

@@ -187,6 +187,11 @@ void step_version(struct step *st, const struct kobj *o)
                      text);
 }
 
+void step_strategic(struct step *st)
+{
+        st->strategic = true;
+}
+
 void step_may_fail(struct step *st)
 {
         st->may_fail = true;

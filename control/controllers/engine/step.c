@@ -26,3 +26,10 @@ char *step_path(const struct step *st)
         free(path);
         return limited;
 }
+
+const char *step_content_type(const struct step *st)
+{
+        if (st->verb != STEP_PATCH)
+                return NULL;
+        return st->strategic ? KUBE_STRATEGIC_PATCH : KUBE_MERGE_PATCH;
+}

@@ -20,6 +20,7 @@ struct step {
         struct telling telling;
         unsigned int stage;
         unsigned int attempts;
+        bool strategic;                                      /* a strategic merge patch */
         bool collection;                                     /* all of the namespace; no name */
         bool post, slow_start, may_fail, finished, in_doubt; /* in_doubt: an answer was lost */
         struct step *next_doubt;
@@ -49,6 +50,7 @@ DEFINE_CLEANUP(struct plan *, plan_free)
 /* The method and the path with its query, which the caller frees. */
 const char *step_method(const struct step *st);
 char *step_path(const struct step *st);
+const char *step_content_type(const struct step *st); /* NULL: JSON */
 
 /* Where steps go: the API server, or a test's model of it. */
 struct api {

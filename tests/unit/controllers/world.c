@@ -116,8 +116,7 @@ static void perform(struct world *w, struct call *c)
         const struct step *st = c->step;
         _cleanup_free_ char *path = step_path(st);
         _cleanup_json_ struct json_object *reply = NULL;
-        int code = world_api_call(w->server, step_method(st), path, st->body,
-                                  st->verb == STEP_PATCH ? KUBE_MERGE_PATCH : NULL, &reply);
+        int code = world_api_call(w->server, step_method(st), path, st->body, step_content_type(st), &reply);
 
         c->status = (struct kube_status){.code = code, .retry_after_s = -1};
         c->result = code < 300 ? 0 : KUBE_REFUSED;
