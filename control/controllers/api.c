@@ -8,54 +8,77 @@
 #include "base/str.h"
 #include "controllers/api.h"
 
+#define TIMEOUT_MS 30000
+
 struct api_call {
         struct api_call *next, **at;
+        struct api_server *server;
         struct kube_call *call;
-        kube_done_fn done;
+        step_done_fn done;
         void *userdata;
+        bool wanted; /* the answer's object */
+        struct strbuf body;
 };
 
 static void call_free(struct api_call *c)
 {
+        strbuf_deinit(&c->body);
         *c->at = c->next;
         if (c->next)
                 c->next->at = c->at;
         free(c);
 }
 
-static struct api_call *call_new(struct api_server *a, kube_done_fn done, void *userdata)
+static struct api_call *call_new(struct api_server *a, step_done_fn done, void *userdata)
 {
         struct api_call *c = mem_new(struct api_call);
 
-        *c = (struct api_call){.next = a->calls, .at = &a->calls, .done = done, .userdata = userdata};
+        *c = (struct api_call){.server = a, .next = a->calls, .at = &a->calls, .done = done, .userdata = userdata};
         if (c->next)
                 c->next->at = &c->next;
         a->calls = c;
         return c;
 }
 
+/* All that was deleted is told by the answer to the deletion of all: that may be much, and nobody asked. */
+static int on_data(void *userdata, const char *data, size_t len)
+{
+        struct api_call *c = userdata;
+
+        if (c->wanted)
+                strbuf_add(&c->body, data, len);
+        return 0;
+}
+
 static void on_done(void *userdata, int result, struct json_object *o, const struct kube_status *status)
 {
         struct api_call *c = userdata;
-        kube_done_fn done = c->done;
+        struct api_server *a = c->server;
+        step_done_fn done = c->done;
         void *theirs = c->userdata;
+        struct answer answer = {0};
+        const struct jnode *node;
 
+        if (c->body.len && !jsontree_parse(&a->tree, c->body.data, c->body.len, &node, NULL))
+                answer_read(&answer, node);
         call_free(c);
-        done(theirs, result, o, status);
+        done(theirs, result, &answer, status);
 }
 
-static void submit(struct api *api, const struct step *st, kube_done_fn done, void *userdata)
+static void submit(struct api *api, const struct step *st, step_done_fn done, void *userdata)
 {
         struct api_server *a = container_of(api, struct api_server, api);
         _cleanup_free_ char *path = step_path(st);
         struct api_call *c = call_new(a, done, userdata);
 
-        c->call = kube_start(a->client,
-                             &(struct kube_request){.method = step_method(st),
-                                                    .path = path,
-                                                    .body = st->body,
-                                                    .content_type = step_content_type(st)},
-                             on_done, c);
+        c->wanted = st->verb != STEP_DELETE;
+        c->call = kube_stream(a->client,
+                              &(struct kube_request){.method = step_method(st),
+                                                     .path = path,
+                                                     .body = st->body,
+                                                     .timeout_ms = TIMEOUT_MS,
+                                                     .content_type = step_content_type(st)},
+                              on_data, on_done, c);
 }
 
 /* Events name the controller that they come from, as upstream's do. */
@@ -121,6 +144,7 @@ void api_server_init(struct api_server *a, struct kube_client *client)
 
 void api_server_deinit(struct api_server *a)
 {
+        jsontree_deinit(&a->tree);
         while (a->calls) {
                 kube_cancel(a->calls->call);
                 call_free(a->calls);

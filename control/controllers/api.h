@@ -11,6 +11,7 @@ struct recorder;
 struct api_server {
         struct api api;
         struct api_call *calls; /* under way */
+        struct jsontree tree;   /* of the answer that is read */
         struct kube_client *client;
         struct recorder *recorders; /* one for each component that has told something */
 };

@@ -54,6 +54,18 @@ static bool set(struct json_object *status, const char *type, const char *value,
         return true;
 }
 
+/* What changed last stands last. */
+static void move_to_end(struct json_object *list, struct json_object *c)
+{
+        for (size_t i = 0; i < json_len(list); i++)
+                if (json_idx(list, i) == c) {
+                        json_object_get(c);
+                        json_object_array_del_idx(list, i, 1);
+                        json_object_array_add(list, c);
+                        return;
+                }
+}
+
 bool condition_set(struct json_object *status, const char *type, const char *value, const char *reason,
                    const char *message, int64_t now_s)
 {
@@ -63,7 +75,10 @@ bool condition_set(struct json_object *status, const char *type, const char *val
 bool condition_set_stamped(struct json_object *status, const char *type, const char *value, const char *reason,
                            const char *message, int64_t now_s)
 {
-        return set(status, type, value, reason, message, now_s, true);
+        if (!set(status, type, value, reason, message, now_s, true))
+                return false;
+        move_to_end(json_get(status, "conditions"), condition_find(status, type));
+        return true;
 }
 
 bool condition_remove(struct json_object *status, const char *type)

@@ -13,7 +13,7 @@ struct json_object *condition_find(struct json_object *status, const char *type)
 const char *condition_status(struct json_object *status, const char *type);
 
 /* Sets it. lastTransitionTime changes with the status only; lastUpdateTime (where stamped: Deployments) whenever
- * anything does. Whether anything changed. */
+ * anything does, and it moves to the end as upstream's do. Whether anything changed. */
 bool condition_set(struct json_object *status, const char *type, const char *value, const char *reason,
                    const char *message, int64_t now_s);
 bool condition_set_stamped(struct json_object *status, const char *type, const char *value, const char *reason,

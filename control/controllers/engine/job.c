@@ -170,18 +170,18 @@ static void make_name(struct job *j, struct step *st)
         json_set_str(json_ensure(st->body, "metadata"), "name", name);
 }
 
-static void await_answer(struct job *j, const struct step *st, const struct json_object *o)
+static void await_answer(struct job *j, const struct step *st, const struct answer *a)
 {
-        const char *version = json_at_str(o, "metadata.resourceVersion"), *uid = json_at_str(o, "metadata.uid");
         const char *key = *st->ns ? arena_printf(&j->plan->mem, "%s/%s", st->ns, st->name) : st->name;
-        bool deleted = st->verb == STEP_DELETE || json_has(json_get(o, "metadata"), "deletionTimestamp");
-        uint64_t number = 0;
+        bool gone = st->verb == STEP_DELETE;
 
         if (st->post || st->collection || st->verb == STEP_CONFIRM)
                 return;
-        if (version && st->verb != STEP_DELETE)
-                str_parse_u64(version, &number);
-        await_object(j, st->resource, key, st->verb == STEP_DELETE ? st->uid : uid ? uid : "", number, deleted);
+        await_object(j, st->resource, key,
+                     gone ? st->uid
+                     : a  ? a->uid
+                          : "",
+                     a && !gone ? a->version : 0, gone || (a && a->deleting));
 }
 
 static void submit(struct job *j, struct step *st);
@@ -217,18 +217,17 @@ static bool send_again(struct job *j, struct step *st, int result, const struct 
 }
 
 /* An object of another UID is another object. */
-static bool is_confirmed(const struct step *st, int result, const struct json_object *o,
-                         const struct kube_status *status)
+static bool is_confirmed(const struct step *st, int result, const struct answer *a, const struct kube_status *status)
 {
         if (result)
                 return status->code == 404;
-        return st->collection ? !json_len(json_get(o, "items")) : !str_eq(json_at_str(o, "metadata.uid"), st->uid);
+        return st->collection ? !a->some : !str_eq(a->uid, st->uid);
 }
 
-static bool is_success(const struct step *st, int result, const struct json_object *o, const struct kube_status *status)
+static bool is_success(const struct step *st, int result, const struct answer *a, const struct kube_status *status)
 {
         if (st->verb == STEP_CONFIRM)
-                return is_confirmed(st, result, o, status);
+                return is_confirmed(st, result, a, status);
         if (!result)
                 return true;
         if (st->verb == STEP_DELETE && status->code == 404)
@@ -263,7 +262,7 @@ static void room_was_made(struct engine *e)
         }
 }
 
-static void on_answer(void *userdata, int result, struct json_object *o, const struct kube_status *status)
+static void on_answer(void *userdata, int result, const struct answer *a, const struct kube_status *status)
 {
         struct step *st = userdata;
         struct job *j = st->job;
@@ -271,9 +270,9 @@ static void on_answer(void *userdata, int result, struct json_object *o, const s
 
         j->inflight--;
         e->inflight--;
-        if (is_success(st, result, o, status)) {
+        if (is_success(st, result, a, status)) {
                 st->finished = true;
-                await_answer(j, st, result ? NULL : o);
+                await_answer(j, st, result ? NULL : a);
                 tell(j, st, false, "");
         } else if (!send_again(j, st, result, status)) {
                 step_failed(j, st, result, status);

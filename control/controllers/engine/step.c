@@ -33,3 +33,15 @@ const char *step_content_type(const struct step *st)
                 return NULL;
         return st->strategic ? KUBE_STRATEGIC_PATCH : KUBE_MERGE_PATCH;
 }
+
+void answer_read(struct answer *a, const struct jnode *o)
+{
+        const struct jnode *meta = jnode_get(o, "metadata");
+        const char *uid = jnode_str(meta, "uid"), *version = jnode_str(meta, "resourceVersion");
+
+        *a = (struct answer){.deleting = jnode_str(meta, "deletionTimestamp") != NULL,
+                             .some = jnode_len(jnode_get(o, "items")) > 0};
+        str_copy(a->uid, sizeof(a->uid), uid ? uid : "");
+        if (version)
+                str_parse_u64(version, &a->version);
+}

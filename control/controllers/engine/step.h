@@ -52,10 +52,22 @@ const char *step_method(const struct step *st);
 char *step_path(const struct step *st);
 const char *step_content_type(const struct step *st); /* NULL: JSON */
 
+/* What the engine has to know of what came back; the rest of it is not even parsed. */
+struct answer {
+        char uid[64];
+        uint64_t version;
+        bool deleting; /* it has a deletionTimestamp */
+        bool some;     /* of a list: it is not empty */
+};
+
+void answer_read(struct answer *a, const struct jnode *o);
+
+typedef void (*step_done_fn)(void *userdata, int result, const struct answer *answer, const struct kube_status *status);
+
 /* Where steps go: the API server, or a test's model of it. */
 struct api {
-        /* done is called once, never before this returns. The object of the answer is borrowed by it. */
-        void (*submit)(struct api *a, const struct step *st, kube_done_fn done, void *userdata);
+        /* done is called once, never before this returns. The answer is borrowed by it; NULL: there is none. */
+        void (*submit)(struct api *a, const struct step *st, step_done_fn done, void *userdata);
         void (*event)(struct api *a, const char *component, const struct kobj *about, bool warning, const char *reason,
                       const char *text);
         int64_t (*wall_ms)(struct api *a);

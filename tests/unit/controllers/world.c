@@ -58,7 +58,7 @@ static bool chance(struct world *w, unsigned int percent)
 
 /* ---- the engine's API ---- */
 
-static void submit(struct api *api, const struct step *st, kube_done_fn done, void *userdata)
+static void submit(struct api *api, const struct step *st, step_done_fn done, void *userdata)
 {
         struct world *w = container_of(api, struct world, api);
         struct call *c = mem_new(struct call), **at = &w->calls;
@@ -100,7 +100,6 @@ static uint64_t below(uint64_t n)
 
 static void call_free(struct call *c)
 {
-        json_object_put(c->body);
         free(c);
 }
 
@@ -108,6 +107,17 @@ void world_check(struct world *w)
 {
         if (w->opts.check)
                 w->opts.check(w, w->opts.userdata);
+}
+
+static void read_answer(struct answer *a, const struct json_object *reply)
+{
+        _cleanup_(jsontree_deinit) struct jsontree tree = JSONTREE_NULL;
+        _cleanup_strbuf_ struct strbuf text = STRBUF_NULL;
+        const struct jnode *node;
+
+        json_write(&text, reply);
+        assert_int_equal(jsontree_parse(&tree, text.data, text.len, &node, NULL), 0);
+        answer_read(a, node);
 }
 
 /* The real server does it. */
@@ -126,7 +136,7 @@ static void perform(struct world *w, struct call *c)
                 str_copy(c->status.reason, sizeof(c->status.reason), reason ? reason : "");
                 str_copy(c->status.message, sizeof(c->status.message), message ? message : "");
         } else {
-                c->body = TAKE_PTR(reply);
+                read_answer(&c->answer, reply);
                 w->writes += st->verb != STEP_CONFIRM;
         }
         world_check(w);
@@ -158,7 +168,6 @@ static void arrive(struct world *w, struct call *c)
         } else if (chance(w, w->opts.lose)) {
                 if (chance(w, 50))
                         perform(w, c);
-                json_object_put(TAKE_PTR(c->body));
                 c->result = -ECONNRESET;
                 c->status = (struct kube_status){.retry_after_s = -1};
         } else if (chance(w, w->opts.refuse)) {
@@ -186,7 +195,7 @@ static bool step_call(struct world *w)
                 return true;
         }
         *at = c->next;
-        c->done(c->userdata, c->result, c->body, &c->status);
+        c->done(c->userdata, c->result, &c->answer, &c->status);
         call_free(c);
         return true;
 }

@@ -11,12 +11,12 @@
 struct call {
         struct call *next;
         const struct step *step;
-        kube_done_fn done;
+        step_done_fn done;
         void *userdata;
         bool arrived;
         int result;
         struct kube_status status;
-        struct json_object *body;
+        struct answer answer;
 };
 
 struct followed {
