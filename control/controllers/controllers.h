@@ -6,6 +6,7 @@
 
 #define CONTROLLERS(X)                                                                                                 \
         X(deployment)                                                                                                  \
+        X(endpointslice)                                                                                               \
         X(garbagecollector)                                                                                            \
         X(namespace)                                                                                                   \
         X(nodeipam)                                                                                                    \

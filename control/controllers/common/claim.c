@@ -16,7 +16,7 @@ struct json_object *owner_reference(const struct kobj *owner)
         return ref;
 }
 
-static struct json_object *reference_json(const struct owner *o)
+struct json_object *owner_json(const struct owner *o)
 {
         struct json_object *ref = json_object_new_object();
 
@@ -47,7 +47,7 @@ static struct json_object *references(const struct kobj *o, bool (*keeps)(const 
 
         for (size_t i = 0; i < o->nowners; i++)
                 if (keeps(&o->owners[i], ctx))
-                        json_object_array_add(owners, reference_json(&o->owners[i]));
+                        json_object_array_add(owners, owner_json(&o->owners[i]));
         return owners;
 }
 

@@ -18,6 +18,8 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
                       bool (*counts)(const struct kobj *o));
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
 struct json_object *owner_reference(const struct kobj *owner);
+/* An ownerReference as it was read. */
+struct json_object *owner_json(const struct owner *o);
 
 /* Plans that o refers only to those of its owners for which keeps says so. Only while it is of the version that was
  * looked at. */
