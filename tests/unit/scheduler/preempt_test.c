@@ -233,11 +233,11 @@ static void the_nominated_node_comes_first(void **unused)
 static void rules_between_pods_are_tried_out_too(void **unused)
 {
         static const char *const specs[] = {
-                "'affinity':{'podAntiAffinity':{'requiredDuringSchedulingIgnoredDuringExecution':[{'topologyKey':'zone'"
-                ","
-                "'labelSelector':{'matchLabels':{'app':'x'}}}]}}",
-                "'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'zone','whenUnsatisfiable':'DoNotSchedule',"
-                "'labelSelector':{'matchLabels':{'app':'x'}}}]",
+                ("'affinity':{'podAntiAffinity':{'requiredDuringSchedulingIgnoredDuringExecution':[{'topologyKey':'"
+                 "zone',"
+                 "'labelSelector':{'matchLabels':{'app':'x'}}}]}}"),
+                ("'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'zone','whenUnsatisfiable':'DoNotSchedule',"
+                 "'labelSelector':{'matchLabels':{'app':'x'}}}]"),
                 "'containers':[{'ports':[{'hostPort':80}]}]",
         };
 
