@@ -18,12 +18,12 @@
 struct set {
         const struct kobj *o; /* NULL: it is being made */
         const char *name;
-        struct json_object *json;        /* of o; the label of the hash is not in the template */
-        struct json_object *annotations; /* that change, or NULL */
-        int64_t was, replicas;           /* spec.replicas: as it is, as it will be */
-        int64_t actual, ready, available;
-        int64_t ending; /* -1: its controller does not tell */
-        bool min_ready; /* spec.minReadySeconds changes */
+        struct json_object *json;                   /* of o; the label of the hash is not in the template */
+        struct json_object *annotations;            /* that change, or NULL */
+        int64_t was, replicas;                      /* spec.replicas: as it is, as it will be */
+        int64_t actual, ready, available, observed; /* of its status */
+        int64_t ending;                             /* -1: its controller does not tell */
+        bool min_ready;                             /* spec.minReadySeconds changes */
 };
 
 struct rollout {

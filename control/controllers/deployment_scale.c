@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How large each ReplicaSet is to be. Two limits hold at any time: no more than replicas + surge pods (by what the
- * ReplicaSets have, where that is more than they are to have: others shrink before the fresh one grows), and no fewer
- * than replicas - unavailable that are available (of a ReplicaSet that is to shrink only as many as will be left).
+ * How large each ReplicaSet is to be. Two limits hold at any time: no more than replicas + surge pods, and no fewer
+ * than replicas - unavailable that are available. ReplicaSets follow in their own time, so numbers are taken on the
+ * safe side: of a ReplicaSet that is to shrink only as many pods are available as will be left; one that has more pods
+ * than it is to have counts with these; and nothing grows while there is one whose status does not speak of its present
+ * size.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,13 @@ static int64_t total_pods(const struct rollout *ro)
         return n;
 }
 
+/* Their statuses tell how many pods there are, and will not be more by themselves. */
+static bool sizes_are_seen(const struct rollout *ro)
+{
+        sets_foreach(ro, s) if (s->o && s->observed < s->o->generation) return false;
+        return true;
+}
+
 static int64_t total_available(const struct rollout *ro)
 {
         int64_t n = 0;
@@ -61,7 +70,7 @@ int64_t rollout_fresh_size(const struct rollout *ro)
 
         if (!ro->rolling || now >= ro->replicas)
                 return ro->replicas;
-        return room > 0 ? now + MIN(room, ro->replicas - now) : now;
+        return room > 0 && sizes_are_seen(ro) ? now + MIN(room, ro->replicas - now) : now;
 }
 
 /* ---- a rolling update ---- */
@@ -230,6 +239,12 @@ static void rescale_all(struct rollout *ro)
         spread(ro, active, n, to_add);
 }
 
+/* Otherwise the sync that sees the ReplicaSets' next statuses does it. */
+static bool may_grow(const struct rollout *ro)
+{
+        return sizes_are_seen(ro) && total_pods(ro) == total_size(ro);
+}
+
 void rollout_rescale(struct rollout *ro)
 {
         struct set *only = only_one(ro);
@@ -237,7 +252,8 @@ void rollout_rescale(struct rollout *ro)
         if (!ro->n)
                 return;
         if (only) {
-                set_resize(ro, only, ro->replicas);
+                if (ro->replicas <= only->replicas || may_grow(ro))
+                        set_resize(ro, only, ro->replicas);
         } else if (fresh_is_saturated(ro)) {
                 old_foreach(ro, s) set_resize(ro, s, 0);
         } else if (ro->rolling) {

@@ -34,6 +34,7 @@ static void set_read(struct set *set, const struct kobj *o)
         set->actual = json_get_i64(status, "replicas", 0);
         set->ready = json_get_i64(status, "readyReplicas", 0);
         set->available = json_get_i64(status, "availableReplicas", 0);
+        set->observed = json_get_i64(status, "observedGeneration", 0);
         set->ending = json_get_i64(status, "terminatingReplicas", -1);
         json_del(json_at(set->json, "spec.template.metadata.labels"), HASH_LABEL);
 }
@@ -287,8 +288,7 @@ static int by_revision(const void *a, const void *b)
 
 static bool is_empty(const struct set *s)
 {
-        return !s->was && !s->replicas && !s->actual &&
-               json_at_i64(s->json, "status.observedGeneration", 0) >= s->o->generation;
+        return !s->was && !s->replicas && !s->actual && s->observed >= s->o->generation;
 }
 
 void sets_clean_up(struct rollout *ro)
