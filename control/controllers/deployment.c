@@ -41,7 +41,9 @@ static bool has_pods(const struct rollout *ro, const struct set *s)
 /* Pods that are ending count: not one of the old may run beside the new. */
 static bool old_pods_remain(const struct rollout *ro)
 {
-        old_foreach(ro, s) if (has_pods(ro, s)) return true;
+        old_foreach (ro, s)
+                if (has_pods(ro, s))
+                        return true;
         return false;
 }
 
@@ -49,7 +51,9 @@ static bool stop_old(struct rollout *ro)
 {
         bool some = false;
 
-        old_foreach(ro, s) if (s->replicas > 0) some |= set_resize(ro, s, 0);
+        old_foreach (ro, s)
+                if (s->replicas > 0)
+                        some |= set_resize(ro, s, 0);
         return some;
 }
 

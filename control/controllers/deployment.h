@@ -42,7 +42,9 @@ struct rollout {
 };
 
 #define sets_foreach(ro, s) for (struct set *s = (ro)->sets; s < (ro)->sets + (ro)->n; s++)
-#define old_foreach(ro, s)  sets_foreach(ro, s) if (s != (ro)->fresh)
+#define old_foreach(ro, s)                                                                                             \
+        sets_foreach (ro, s)                                                                                           \
+                if (s != (ro)->fresh)
 
 /* deployment_sets.c */
 /* Claims and reads them, and finds the fresh one. False: first see what is adopted or released. */

@@ -37,7 +37,8 @@ static int64_t total_size(const struct rollout *ro)
 {
         int64_t n = 0;
 
-        sets_foreach(ro, s) n += s->replicas;
+        sets_foreach (ro, s)
+                n += s->replicas;
         return n;
 }
 
@@ -45,14 +46,17 @@ static int64_t total_pods(const struct rollout *ro)
 {
         int64_t n = 0;
 
-        sets_foreach(ro, s) n += MAX(s->replicas, s->actual);
+        sets_foreach (ro, s)
+                n += MAX(s->replicas, s->actual);
         return n;
 }
 
 /* Their statuses tell how many pods there are, and will not be more by themselves. */
 static bool sizes_are_seen(const struct rollout *ro)
 {
-        sets_foreach(ro, s) if (s->o && s->observed < s->o->generation) return false;
+        sets_foreach (ro, s)
+                if (s->o && s->observed < s->o->generation)
+                        return false;
         return true;
 }
 
@@ -60,7 +64,8 @@ static int64_t total_available(const struct rollout *ro)
 {
         int64_t n = 0;
 
-        sets_foreach(ro, s) n += set_available(s);
+        sets_foreach (ro, s)
+                n += set_available(s);
         return n;
 }
 
@@ -80,8 +85,7 @@ static int64_t drop_unhealthy(struct rollout *ro, int64_t room)
 {
         int64_t dropped = 0;
 
-        old_foreach(ro, s)
-        {
+        old_foreach (ro, s) {
                 int64_t n = MIN(room - dropped, s->replicas - set_available(s));
 
                 if (n > 0) {
@@ -94,8 +98,7 @@ static int64_t drop_unhealthy(struct rollout *ro, int64_t room)
 
 static void drop_oldest(struct rollout *ro, int64_t room)
 {
-        old_foreach(ro, s)
-        {
+        old_foreach (ro, s) {
                 int64_t n = MIN(room, s->replicas);
 
                 if (n > 0) {
@@ -129,8 +132,7 @@ bool rollout_is_rescaled(const struct rollout *ro)
 {
         int64_t desired;
 
-        sets_foreach(ro, s)
-        {
+        sets_foreach (ro, s) {
                 const char *text = s->o && s->replicas > 0 ? kobj_annotation(s->o, DESIRED_ANNOTATION) : NULL;
 
                 if (text && !str_parse_i64(text, &desired) && desired != ro->replicas)
@@ -143,11 +145,11 @@ static size_t count_active(const struct rollout *ro, struct set **ret_last)
 {
         size_t n = 0;
 
-        sets_foreach(ro, s) if (s->replicas > 0)
-        {
-                *ret_last = s;
-                n++;
-        }
+        sets_foreach (ro, s)
+                if (s->replicas > 0) {
+                        *ret_last = s;
+                        n++;
+                }
         return n;
 }
 
@@ -210,6 +212,28 @@ static int larger_then_newer(const void *a, const void *b)
         return by_size(x, y) ? by_size(x, y) : (x < y) - (x > y);
 }
 
+/* By size alone, pods would go that the minimum needs, while others that are not available stay: these change places.
+ */
+static void keep_available(const struct rollout *ro, struct set *const *active, int64_t *sizes, size_t n)
+{
+        int64_t needed = MIN(ro->replicas - ro->unavailable, total_available(ro)), given = 0;
+
+        for (size_t i = 0; i < n; i++)
+                needed -= MIN(active[i]->available, sizes[i]);
+        for (size_t i = 0; i < n && given < needed; i++) {
+                int64_t more = MIN(needed - given, set_available(active[i]) - sizes[i]);
+
+                sizes[i] += MAX(more, (int64_t)0);
+                given += MAX(more, (int64_t)0);
+        }
+        for (size_t i = 0; i < n && given; i++) {
+                int64_t idle = MIN(given, sizes[i] - MIN(active[i]->available, sizes[i]));
+
+                sizes[i] -= idle;
+                given -= idle;
+        }
+}
+
 /* to_add < 0: that many are to go. The rounding's rest is the largest one's. */
 static void spread(struct rollout *ro, struct set **active, size_t n, int64_t to_add)
 {
@@ -224,8 +248,15 @@ static void spread(struct rollout *ro, struct set **active, size_t n, int64_t to
                 added += to_add ? part : 0;
         }
         sizes[0] = MAX(sizes[0] + to_add - added, (int64_t)0);
+        keep_available(ro, active, sizes, n);
         for (size_t i = 0; i < n; i++)
                 set_resize(ro, active[i], sizes[i]);
+}
+
+/* Otherwise the sync that sees the ReplicaSets' next statuses does it. */
+static bool may_grow(const struct rollout *ro)
+{
+        return sizes_are_seen(ro) && total_pods(ro) == total_size(ro);
 }
 
 static void rescale_all(struct rollout *ro)
@@ -234,15 +265,13 @@ static void rescale_all(struct rollout *ro)
         int64_t to_add = (ro->replicas ? ro->replicas + ro->surge : 0) - total_size(ro);
         size_t n = 0;
 
-        sets_foreach(ro, s) if (s->replicas > 0) active[n++] = s;
+        if (to_add > 0 && !may_grow(ro))
+                return;
+        sets_foreach (ro, s)
+                if (s->replicas > 0)
+                        active[n++] = s;
         qsort(active, n, sizeof(struct set *), to_add > 0 ? larger_then_newer : larger_then_older);
         spread(ro, active, n, to_add);
-}
-
-/* Otherwise the sync that sees the ReplicaSets' next statuses does it. */
-static bool may_grow(const struct rollout *ro)
-{
-        return sizes_are_seen(ro) && total_pods(ro) == total_size(ro);
 }
 
 void rollout_rescale(struct rollout *ro)
@@ -255,10 +284,12 @@ void rollout_rescale(struct rollout *ro)
                 if (ro->replicas <= only->replicas || may_grow(ro))
                         set_resize(ro, only, ro->replicas);
         } else if (fresh_is_saturated(ro)) {
-                old_foreach(ro, s) set_resize(ro, s, 0);
+                old_foreach (ro, s)
+                        set_resize(ro, s, 0);
         } else if (ro->rolling) {
                 rescale_all(ro);
         } else {
-                sets_foreach(ro, all) set_resize(ro, all, all->replicas); /* they remember what they were scaled to */
+                sets_foreach (ro, all)
+                        set_resize(ro, all, all->replicas); /* they remember what they were scaled to */
         }
 }

@@ -49,15 +49,15 @@ bool sets_read(struct rollout *ro, const struct selector *sel)
         ro->sets = arena_array(ro->sync->mem, struct set, mine.n + 1);
         for (ro->n = 0; ro->n < mine.n; ro->n++)
                 set_read(&ro->sets[ro->n], mine.items[ro->n]);
-        sets_foreach(ro, s) if (!ro->fresh && json_equal(json_at(s->json, "spec.template"), ro->template)) ro->fresh =
-                s;
+        sets_foreach (ro, s)
+                if (!ro->fresh && json_equal(json_at(s->json, "spec.template"), ro->template))
+                        ro->fresh = s;
         return true;
 }
 
 void sets_free(struct rollout *ro)
 {
-        sets_foreach(ro, s)
-        {
+        sets_foreach (ro, s) {
                 json_object_put(s->json);
                 json_object_put(s->annotations);
         }
@@ -132,7 +132,8 @@ static int64_t newest_revision(const struct rollout *ro)
 {
         int64_t newest = 0;
 
-        old_foreach(ro, s) newest = MAX(newest, revision_of(s));
+        old_foreach (ro, s)
+                newest = MAX(newest, revision_of(s));
         return newest;
 }
 
@@ -299,7 +300,9 @@ void sets_clean_up(struct rollout *ro)
 
         if (limit == INT32_MAX)
                 return;
-        old_foreach(ro, s) if (!s->o->deleted_s) old[n++] = s;
+        old_foreach (ro, s)
+                if (!s->o->deleted_s)
+                        old[n++] = s;
         qsort(old, n, sizeof(struct set *), by_revision);
         for (size_t i = 0; i < n && (int64_t)(n - i) > limit; i++)
                 if (is_empty(old[i]))
@@ -327,5 +330,7 @@ static void set_write(struct rollout *ro, struct set *s)
 
 void sets_write(struct rollout *ro)
 {
-        sets_foreach(ro, s) if (s->o && (s->annotations || s->was != s->replicas || s->min_ready)) set_write(ro, s);
+        sets_foreach (ro, s)
+                if (s->o && (s->annotations || s->was != s->replicas || s->min_ready))
+                        set_write(ro, s);
 }

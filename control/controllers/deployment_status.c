@@ -24,8 +24,7 @@ static void count_ending(struct rollout *ro)
 {
         int64_t n = 0;
 
-        sets_foreach(ro, s)
-        {
+        sets_foreach (ro, s) {
                 if (s->o && s->ending < 0) {
                         json_del(ro->status, "terminatingReplicas");
                         return;
@@ -49,8 +48,7 @@ void rollout_count(struct rollout *ro)
 {
         int64_t sizes = 0, actual = 0, ready = 0, available = 0;
 
-        sets_foreach(ro, s)
-        {
+        sets_foreach (ro, s) {
                 sizes += s->replicas;
                 actual += s->actual;
                 ready += s->ready;
@@ -129,8 +127,7 @@ bool rollout_is_complete(const struct rollout *ro)
 {
         int64_t actual = 0, available = 0;
 
-        sets_foreach(ro, s)
-        {
+        sets_foreach (ro, s) {
                 actual += s->actual;
                 available += s->available;
         }
@@ -219,7 +216,8 @@ static struct json_object *failure_of_sets(const struct rollout *ro)
         struct json_object *c =
                 ro->fresh ? condition_find(json_get(ro->fresh->json, "status"), "ReplicaFailure") : NULL;
 
-        sets_foreach(ro, s) c = c ? c : condition_find(json_get(s->json, "status"), "ReplicaFailure");
+        sets_foreach (ro, s)
+                c = c ? c : condition_find(json_get(s->json, "status"), "ReplicaFailure");
         return c;
 }
 

@@ -472,7 +472,7 @@ static void roll(uint64_t seed)
 
 static void random_rollouts_keep_their_limits_and_end_with_the_newest_template(void **state)
 {
-        for (uint64_t seed = 0; seed < 40; seed++)
+        for (uint64_t seed = 0; seed < 30; seed++)
                 roll(seed);
 }
 
