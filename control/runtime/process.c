@@ -108,7 +108,7 @@ void process_fail(struct process *p, int status, const char *fmt, ...)
 static void begin_to_lead(struct process *p)
 {
         p->leads = true;
-        log_info("leading", "after_ms=%llu", (unsigned long long)((clock_mono_ns() - p->start_ns) / NS_PER_MS));
+        log_info("at work", "since_start_ms=%llu", (unsigned long long)((clock_mono_ns() - p->start_ns) / NS_PER_MS));
         p->program->lead(p->program->userdata);
 }
 
@@ -129,11 +129,6 @@ static void on_stopped(void *userdata)
         _exit(1);
 }
 
-static void on_new_leader(void *userdata, const char *identity)
-{
-        log_info("a leader", "identity=%s", identity);
-}
-
 static int start_election(struct process *p, struct err *reterr)
 {
         const struct common *c = &p->common;
@@ -147,7 +142,6 @@ static int start_election(struct process *p, struct err *reterr)
                                   .retry_ms = (uint32_t)c->retry_ms,
                                   .started = on_started,
                                   .stopped = on_stopped,
-                                  .new_leader = on_new_leader,
                                   .userdata = p};
         int r;
 
