@@ -122,6 +122,18 @@ class Child:
             return "".join(file.readlines()[-lines:])
 
 
+class ApiServer(Child):
+    """What the others have, of apiserver.Server, which starts and kills it."""
+
+    def __init__(self, server):
+        super().__init__(server.tmp, "apiserver", [])
+        self.server = server
+
+    @property
+    def pid(self):
+        return self.server.process.pid
+
+
 class Component(Child):
     """A program of which one replica leads (control/runtime): it has probes and metrics at its port."""
 
@@ -187,13 +199,13 @@ class Hollow(Child):
 
 
 class Cluster:
-    """Attributes: server (apiserver.Server), managers, schedulers, manager and scheduler (the first of each), hollow (None
-    without nodes), folder."""
+    """Attributes: server (apiserver.Server), apiserver (its memory and CPU), managers, schedulers, manager and scheduler (the
+    first of each), hollow (None without nodes), folder."""
 
     def __init__(self, nodes=3, manager=True, scheduler=True, managers=1, schedulers=1, untaint=True, apiserver_args=(),
                  manager_args=(), scheduler_args=(), hollow_args=()):
         self.server = apiserver.Server(*apiserver_args)
-        self.folder = self.server.tmp
+        self.folder, self.apiserver = self.server.tmp, ApiServer(self.server)
         self.managers, self.schedulers, self.hollow = [], [], None
         self.plan = {"nodes": nodes, "managers": managers if manager else 0, "schedulers": schedulers if scheduler else 0}
         self.args = {"manager": manager_args, "scheduler": scheduler_args, "hollow": hollow_args}
