@@ -22,7 +22,6 @@ import time
 
 TOP = os.environ.get("FL_TOP") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "harness"))
-sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
 
 import cluster  # noqa: E402
 from client import Client, Watch  # noqa: E402
