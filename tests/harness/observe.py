@@ -80,6 +80,11 @@ class Follower:
     def follow(self):
         self.watch = Watch(self.server,
                            f"{self.path}?{self.query}&watch=true&allowWatchBookmarks=true&resourceVersion={self.version}")
+        if self.watch.status == 410:
+            self.list()
+            return
+        if self.watch.status != 200:
+            raise OSError(f"HTTP {self.watch.status}")
         while not self.ending:
             line = self.watch.line(60)
             if not line:
@@ -191,4 +196,5 @@ class Rollout:
         with self.pods.lock, self.sets.lock:
             twice = [f"a ReplicaSet had {count} pods, and was never asked for more than {self.sets.asked[uid]}"
                      for uid, count in self.pods.most.items() if uid in self.sets.asked and count > self.sets.asked[uid]]
-            return self.pods.violations + self.sets.violations + twice
+            blind = [f"the watcher of {f.path} has ended" for f in (self.pods, self.sets) if not f.thread.is_alive()]
+            return self.pods.violations + self.sets.violations + twice + blind
