@@ -5,6 +5,8 @@
 
 #include "base/json.h"
 #include "base/jsoncheck.h"
+#include "base/jsontree.h"
+#include "base/mem.h"
 
 size_t json_len(const struct json_object *arr)
 {
@@ -194,30 +196,28 @@ static int refuse(const char *data, size_t len, size_t at, struct err *reterr)
         return err_set(reterr, -EINVAL, "invalid JSON at byte %zu: %s", at, found.data);
 }
 
+/* By way of jsontree, which is so much faster than json-c's parser that both steps take half its time. */
 int json_parse(const char *data, size_t len, struct json_object **ret, struct err *reterr)
 {
-        enum json_tokener_error error;
-        struct json_tokener *tok;
-        struct json_object *o;
+        struct jsontree tree = JSONTREE_NULL;
+        const struct jnode *root;
+        char *text;
         size_t at;
+        int r;
 
         if (len > INT32_MAX)
                 return err_set(reterr, -EINVAL, "the text is longer than 2 GiB");
-        if (!json_check(data, len, JSON_DEPTH_MAX, &at))
-                return refuse(data, len, at, reterr);
-        tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-        if (!tok)
-                return -ENOMEM;
-        o = json_tokener_parse_ex(tok, data, (int)len);
-        error = json_tokener_get_error(tok);
-        if (error == json_tokener_continue) /* a bare number ends only at a NUL */
-                o = json_tokener_parse_ex(tok, "", 1), error = json_tokener_get_error(tok);
-        at = json_tokener_get_parse_end(tok);
-        json_tokener_free(tok);
-        if (error != json_tokener_success)
-                return err_set(reterr, -EINVAL, "%s at byte %zu", json_tokener_error_desc(error), at);
-        *ret = o;
-        return 0;
+        text = mem_alloc(len + 1);
+        memcpy(text, data, len);
+        text[len] = '\0';
+        r = jsontree_parse(&tree, text, len, &root, reterr);
+        if (!r)
+                *ret = jnode_json(root);
+        else if (!json_check(data, len, JSON_DEPTH_MAX, &at)) /* knows the place, and what is there */
+                r = refuse(data, len, at, reterr);
+        jsontree_deinit(&tree);
+        free(text);
+        return r;
 }
 
 static void write_double(struct strbuf *b, const struct json_object *o)
