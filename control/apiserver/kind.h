@@ -108,10 +108,9 @@ enum kind_flags {
 /* A field that fieldSelector may name, besides metadata.name and metadata.namespace. */
 struct kind_field {
         const char *label;     /* "spec.nodeName" */
-        const char *path;      /* where it is in the stored object ("spec.nodeName"); NULL: use get */
+        const char *path;      /* where it is in the stored object ("spec.nodeName") */
+        const char *or_path;   /* where it is when path has nothing, or an empty string */
         const char *otherwise; /* the value when absent ("" unless said) */
-        /* For what is no plain path: the value, in the arena or constant. */
-        const char *(*get)(struct arena *a, const struct json_object *obj);
 };
 
 struct kind_ops {

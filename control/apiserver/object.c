@@ -35,25 +35,36 @@ struct gather {
         char *owned[16]; /* values that had to be made */
 };
 
+/* A string with escapes is the only value that needs more than a look. */
+static struct span unescaped(struct gather *g, size_t i, const char *path, struct span json, struct json_object **tree)
+{
+        const char *text;
+
+        if (!*tree)
+                json_parse(json.p, json.len, tree, NULL);
+        text = json_at_str(*tree, path);
+        g->owned[i] = strdup(text ? text : "");
+        return g->owned[i] ? (struct span){g->owned[i], strlen(g->owned[i])} : (struct span){"", 0};
+}
+
 static void gather_field(struct gather *g, const struct kind_field *f, struct span json, struct json_object **tree)
 {
+        const char *path = f->path, *otherwise = f->otherwise ? f->otherwise : "";
+        struct span v = peek_path(json, path), s;
         size_t i = g->nfields++;
-        struct span v = f->path ? peek_path(json, f->path) : SPAN_NULL, s = peek_plain_string(v);
-        struct arena a = ARENA_NULL;
 
-        if (f->path && v.p && v.p[0] != '"')
-                s = v; /* a number or a boolean: its text */
-        else if (f->path && !v.p)
-                s = (struct span){f->otherwise ? f->otherwise : "", f->otherwise ? strlen(f->otherwise) : 0};
-        if (!s.p) {
-                if (!*tree)
-                        json_parse(json.p, json.len, tree, NULL);
-                const char *text = f->get ? f->get(&a, *tree) : json_at_str(*tree, f->path);
-
-                g->owned[i] = strdup(text ? text : "");
-                s = (struct span){g->owned[i] ? g->owned[i] : "", g->owned[i] ? strlen(g->owned[i]) : 0};
-                arena_deinit(&a);
+        if (f->or_path && (!v.p || (v.len == 2 && v.p[0] == '"'))) {
+                path = f->or_path;
+                v = peek_path(json, path);
         }
+        if (!v.p)
+                s = (struct span){otherwise, strlen(otherwise)};
+        else if (v.p[0] != '"')
+                s = v; /* a number or a boolean: its text */
+        else
+                s = peek_plain_string(v);
+        if (!s.p)
+                s = unescaped(g, i, path, json, tree);
         g->fields[i] = s;
         g->bytes += s.len + 1;
 }

@@ -133,13 +133,6 @@ static void events_validate_update(const struct kctx *c, const struct json_objec
                 check_immutable(e, NULL, obj, old, *name);
 }
 
-static const char *event_source(struct arena *a, const struct json_object *obj)
-{
-        const char *component = json_at_str(obj, "source.component");
-
-        return !str_empty(component) ? component : str_of(obj, "reportingComponent");
-}
-
 /* Of the stored form, for both groups. */
 static const struct kind_field event_fields[] = {
         {.label = "involvedObject.kind", .path = "involvedObject.kind"},
@@ -151,7 +144,7 @@ static const struct kind_field event_fields[] = {
         {.label = "involvedObject.fieldPath", .path = "involvedObject.fieldPath"},
         {.label = "reason", .path = "reason"},
         {.label = "reportingComponent", .path = "reportingComponent"},
-        {.label = "source", .get = event_source},
+        {.label = "source", .path = "source.component", .or_path = "reportingComponent"},
         {.label = "type", .path = "type"},
         {0},
 };
@@ -167,7 +160,7 @@ static const struct kind_field new_event_fields[] = {
         {.label = "regarding.fieldPath", .path = "involvedObject.fieldPath"},
         {.label = "reason", .path = "reason"},
         {.label = "reportingController", .path = "reportingComponent"},
-        {.label = "source", .get = event_source},
+        {.label = "source", .path = "source.component", .or_path = "reportingComponent"},
         {.label = "type", .path = "type"},
         {0},
 };

@@ -131,12 +131,10 @@ static void nodes_validate_status(const struct kctx *c, const struct json_object
         }
 }
 
-static const char *unschedulable(struct arena *a, const struct json_object *obj)
-{
-        return json_at_bool(obj, "spec.unschedulable", false) ? "true" : "false";
-}
-
-static const struct kind_field node_fields[] = {{.label = "spec.unschedulable", .get = unschedulable}, {0}};
+static const struct kind_field node_fields[] = {
+        {.label = "spec.unschedulable", .path = "spec.unschedulable", .otherwise = "false"},
+        {0},
+};
 
 const struct kind_ops kind_nodes = {
         .group = "",

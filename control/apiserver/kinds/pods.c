@@ -109,29 +109,16 @@ static void pods_stage(const struct kctx *c, struct json_object *pod, const stru
                 ferr_forbidden(e, &node, "cannot be set until all schedulingGates have been cleared");
 }
 
-static const char *host_network(struct arena *a, const struct json_object *pod)
-{
-        return json_at_bool(pod, "spec.hostNetwork", false) ? "true" : "false";
-}
-
-static const char *pod_ip(struct arena *a, const struct json_object *pod)
-{
-        const char *ip = json_get_str(json_idx(json_at(pod, "status.podIPs"), 0), "ip");
-
-        if (!ip)
-                ip = json_at_str(pod, "status.podIP");
-        return ip ? ip : "";
-}
-
+/* podIP is the first of podIPs: the defaults see to that. */
 static const struct kind_field pod_fields[] = {
         {.label = "spec.nodeName", .path = "spec.nodeName"},
         {.label = "spec.restartPolicy", .path = "spec.restartPolicy"},
         {.label = "spec.schedulerName", .path = "spec.schedulerName"},
         {.label = "spec.serviceAccountName", .path = "spec.serviceAccountName"},
-        {.label = "spec.hostNetwork", .get = host_network},
+        {.label = "spec.hostNetwork", .path = "spec.hostNetwork", .otherwise = "false"},
         {.label = "status.phase", .path = "status.phase"},
-        {.label = "status.podIP", .get = pod_ip},
-        {.label = "status.podIPs", .get = pod_ip},
+        {.label = "status.podIP", .path = "status.podIP"},
+        {.label = "status.podIPs", .path = "status.podIP"},
         {.label = "status.nominatedNodeName", .path = "status.nominatedNodeName"},
         {0},
 };

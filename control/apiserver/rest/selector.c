@@ -14,7 +14,7 @@ static const struct kind_field *field_find(const struct kind_ops *ops, const cha
 /* Another version of the kind may call a field otherwise (regarding.name of Events): what counts is where it is. */
 static bool same_place(const struct kind_field *a, const struct kind_field *b)
 {
-        return a->path && b->path ? str_eq(a->path, b->path) : a->get == b->get;
+        return str_eq(a->path, b->path) && str_eq(a->or_path, b->or_path);
 }
 
 /* Which of the stored object's fields the label names; -1 when none. */

@@ -7,16 +7,11 @@
 
 #include "apiserver/object.h"
 
-static const char *count_ports(struct arena *a, const struct json_object *obj)
-{
-        return arena_printf(a, "%zu ports", json_len(json_at(obj, "spec.ports")));
-}
-
 static const struct kind_field fields[] = {
         {.label = "spec.nodeName", .path = "spec.nodeName"},
         {.label = "spec.on", .path = "spec.on"},
         {.label = "status.phase", .path = "status.phase", .otherwise = "Pending"},
-        {.label = "ports", .get = count_ports},
+        {.label = "source", .path = "source.component", .or_path = "reporting"},
         {.label = "spec.text", .path = "spec.text"},
         {.label = NULL},
 };
@@ -84,7 +79,8 @@ static void labels_and_fields_are_gathered(void **state _unused_)
 {
         _cleanup_object_ struct object *o =
                 make("{\"metadata\":{\"labels\":{\"app\":\"web\",\"a.b/c\":\"\"}},\"spec\":{\"nodeName\":\"n1\","
-                     "\"on\":true,\"ports\":[1,2],\"text\":\"a\\\"b\"},\"status\":{\"phase\":\"Running\"}}",
+                     "\"on\":true,\"text\":\"a\\\"b\"},\"status\":{\"phase\":\"Running\"},\"source\":{\"component\":"
+                     "\"me\"}}",
                      5);
 
         assert_non_null(o);
@@ -100,18 +96,36 @@ static void labels_and_fields_are_gathered(void **state _unused_)
         assert_string_equal(o->fields[0], "n1");
         assert_string_equal(o->fields[1], "true");
         assert_string_equal(o->fields[2], "Running");
-        assert_string_equal(o->fields[3], "2 ports");
+        assert_string_equal(o->fields[3], "me");
         assert_string_equal(o->fields[4], "a\"b");
 }
 
 static void absent_fields_have_their_default(void **state _unused_)
 {
         _cleanup_object_ struct object *o = make("{\"metadata\":{}}", 5);
-        static const char *const want[] = {"", "", "Pending", "0 ports", ""};
+        static const char *const want[] = {"", "", "Pending", "", ""};
 
         assert_int_equal(o->nlabels, 0);
         for (size_t i = 0; i < ARRAY_SIZE(want); i++)
                 assert_string_equal(o->fields[i], want[i]);
+}
+
+static void a_field_may_have_a_second_place(void **state _unused_)
+{
+        static const struct {
+                const char *json, *want;
+        } rows[] = {
+                {"{\"metadata\":{},\"reporting\":\"you\"}", "you"},
+                {"{\"metadata\":{},\"source\":{\"component\":\"\"},\"reporting\":\"you\"}", "you"},
+                {"{\"metadata\":{},\"source\":{\"component\":\"me\"},\"reporting\":\"you\"}", "me"},
+                {"{\"metadata\":{},\"reporting\":\"a\\tb\"}", "a\tb"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_object_ struct object *o = make(rows[i].json, 5);
+
+                assert_string_equal(o->fields[3], rows[i].want);
+        }
 }
 
 static void an_object_of_the_cluster_has_its_name_as_key(void **state _unused_)
@@ -160,6 +174,7 @@ int main(void)
                 cmocka_unit_test(bytes_that_are_no_object_make_none),
                 cmocka_unit_test(labels_and_fields_are_gathered),
                 cmocka_unit_test(absent_fields_have_their_default),
+                cmocka_unit_test(a_field_may_have_a_second_place),
                 cmocka_unit_test(an_object_of_the_cluster_has_its_name_as_key),
                 cmocka_unit_test(stored_bytes_begin_with_kind_version_and_metadata),
                 cmocka_unit_test(very_many_labels_are_all_there),
