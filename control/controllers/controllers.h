@@ -15,6 +15,7 @@
         X(replicationcontroller)                                                                                       \
         X(rootca)                                                                                                      \
         X(serviceaccount)                                                                                              \
+        X(statefulset)                                                                                                 \
         X(tainteviction)
 
 #define X(name) extern const struct controller controller_##name;

@@ -57,6 +57,15 @@ void plan_owners(struct sync *s, const struct kobj *o, bool (*keeps)(const struc
         patch_owners(s, o, references(o, keeps, ctx));
 }
 
+void plan_owners_and(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
+                     const void *ctx, const struct kobj *controller)
+{
+        struct json_object *owners = references(o, keeps, ctx);
+
+        json_object_array_add(owners, owner_reference(controller));
+        patch_owners(s, o, owners);
+}
+
 static bool is_other(const struct owner *ref, const void *uid)
 {
         return !str_eq(ref->uid, uid);
@@ -64,10 +73,7 @@ static bool is_other(const struct owner *ref, const void *uid)
 
 static void adopt(struct sync *s, const struct kobj *owner, const struct kobj *o)
 {
-        struct json_object *owners = references(o, is_other, owner->uid);
-
-        json_object_array_add(owners, owner_reference(owner));
-        patch_owners(s, o, owners);
+        plan_owners_and(s, o, is_other, owner->uid, owner);
 }
 
 static void release(struct sync *s, const struct kobj *owner, const struct kobj *o)
@@ -75,16 +81,32 @@ static void release(struct sync *s, const struct kobj *owner, const struct kobj 
         plan_owners(s, o, is_other, owner->uid);
 }
 
-struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,
-                      bool (*counts)(const struct kobj *o))
+struct rules {
+        const struct selector *sel;
+        bool (*counts)(const struct kobj *o);
+        bool (*fits)(const struct kobj *owner, const struct kobj *o);
+};
+
+static bool is_counted(const struct rules *rules, const struct kobj *o)
+{
+        return !rules->counts || rules->counts(o);
+}
+
+static bool belongs(const struct rules *rules, const struct kobj *owner, const struct kobj *o)
+{
+        return kobj_selected(o, rules->sel) && (!rules->fits || rules->fits(owner, o));
+}
+
+static struct kobjs claim_by(struct sync *s, const struct kobj *owner, const struct resource *r,
+                             const struct rules *rules)
 {
         struct kobjs all = lister_controlled(s->lister, r, owner->uid, s->mem), mine = {0};
 
         mine.items = arena_array(s->mem, const struct kobj *, all.n + 1);
         kobjs_foreach (all, o) {
-                if (counts && !counts(o))
+                if (!is_counted(rules, o))
                         continue;
-                if (kobj_selected(o, sel))
+                if (belongs(rules, owner, o))
                         mine.items[mine.n++] = o;
                 else if (!o->deleted_s && !owner->deleted_s)
                         release(s, owner, o);
@@ -93,9 +115,21 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
                 return mine;
         all = lister_orphans(s->lister, r, owner->ns, s->mem);
         kobjs_foreach (all, orphan)
-                if (!orphan->deleted_s && (!counts || counts(orphan)) && kobj_selected(orphan, sel))
+                if (!orphan->deleted_s && is_counted(rules, orphan) && belongs(rules, owner, orphan))
                         adopt(s, owner, orphan);
         return mine;
+}
+
+struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,
+                      bool (*counts)(const struct kobj *o))
+{
+        return claim_by(s, owner, r, &(struct rules){.sel = sel, .counts = counts});
+}
+
+struct kobjs claim_fitting(struct sync *s, const struct kobj *owner, const struct resource *r,
+                           const struct selector *sel, bool (*fits)(const struct kobj *owner, const struct kobj *o))
+{
+        return claim_by(s, owner, r, &(struct rules){.sel = sel, .fits = fits});
 }
 
 struct kobjs claim(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel)

@@ -16,6 +16,9 @@ struct kobjs claim(struct sync *s, const struct kobj *owner, const struct resour
 /* Of those alone for which counts says so: others are neither adopted nor released. */
 struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel,
                       bool (*counts)(const struct kobj *o));
+/* To be owned, one must be selected and fit: what is owned and does not is released. */
+struct kobjs claim_fitting(struct sync *s, const struct kobj *owner, const struct resource *r,
+                           const struct selector *sel, bool (*fits)(const struct kobj *owner, const struct kobj *o));
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
 struct json_object *owner_reference(const struct kobj *owner);
 /* An ownerReference as it was read. */
@@ -25,3 +28,6 @@ struct json_object *owner_json(const struct owner *o);
  * looked at. */
 void plan_owners(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
                  const void *ctx);
+/* The same, and that this one controls it. */
+void plan_owners_and(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
+                     const void *ctx, const struct kobj *controller);

@@ -57,7 +57,8 @@ static struct step *add_whole(struct sync *s, enum step_verb verb, const struct 
 
         st->ns = text_of(s->plan, json_at_str(body, "metadata.namespace"));
         st->name = text_of(s->plan, json_at_str(body, "metadata.name"));
-        st->generate = text_of(s->plan, json_at_str(body, "metadata.generateName"));
+        if (!*st->name)
+                st->generate = text_of(s->plan, json_at_str(body, "metadata.generateName"));
         json_set_str(body, "apiVersion", resource_api_version(r, buf));
         json_set_str(body, "kind", r->kind);
         return st;
