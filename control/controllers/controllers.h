@@ -5,6 +5,7 @@
 #include "controllers/engine/controller.h"
 
 #define CONTROLLERS(X)                                                                                                 \
+        X(daemonset)                                                                                                   \
         X(deployment)                                                                                                  \
         X(endpointslice)                                                                                               \
         X(garbagecollector)                                                                                            \

@@ -14,9 +14,8 @@
 #include "controllers/common/pods.h"
 #include "controllers/controllers.h"
 
-#define BURST          500   /* pods at a time: between two of these it looks at the spec again */
-#define WAIT_AT_MOST   60000 /* for a pod to be ready long enough: the wall clock may jump meanwhile */
-#define MESSAGE_ENDING "because it is being terminated"
+#define BURST        500   /* pods at a time: between two of these it looks at the spec again */
+#define WAIT_AT_MOST 60000 /* for a pod to be ready long enough: the wall clock may jump meanwhile */
 
 static const struct telling telling_create = {"SuccessfulCreate", "Created pod: {name}", "FailedCreate",
                                               "Error creating: {error}"};
@@ -34,17 +33,11 @@ struct look {
 
 /* ---- more pods ---- */
 
-/* The API server makes no pods in a namespace that ends: to ask again is of no use. */
-static bool namespace_ends(const struct failure *f)
-{
-        return f && f->code == 403 && strstr(f->message, MESSAGE_ENDING);
-}
-
 static void create_pods(struct look *l, size_t n)
 {
         struct json_object *template = json_at(l->json, "spec.template");
 
-        if (namespace_ends(l->sync->failed))
+        if (failure_of_ending_namespace(l->sync->failed))
                 return;
         for (size_t i = 0; i < n; i++) {
                 struct step *st = plan_create(l->sync, &res_pods, pod_from_template(l->set, template));
@@ -179,7 +172,7 @@ static void count_ready(const struct look *l, int64_t *ready, int64_t *available
 static void set_failure(const struct look *l, struct json_object *status)
 {
         const struct failure *f = l->sync->failed;
-        bool of_pods = f && f->resource == &res_pods && l->changes && !namespace_ends(f);
+        bool of_pods = f && f->resource == &res_pods && l->changes && !failure_of_ending_namespace(f);
 
         if (of_pods && !condition_find(status, "ReplicaFailure"))
                 condition_set(status, "ReplicaFailure", "True",

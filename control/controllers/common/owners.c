@@ -111,6 +111,12 @@ void owners_changed(struct owners *w, struct runner *r, const struct kobj *old, 
                 runner_add_object(r, now);
 }
 
+void owners_add_all(struct owners *w, struct runner *r)
+{
+        hashmap_foreach (&w->entries, slot)
+                add_paced(r, slot->value);
+}
+
 const struct selector *owners_selector(const struct owners *w, const char *key)
 {
         const struct entry *e = hashmap_get(&w->entries, key);

@@ -20,6 +20,8 @@ const struct resource *owners_kind(const struct owners *w);
 
 /* changed() of the kind itself. */
 void owners_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
+/* Something changed that concerns all of them. */
+void owners_add_all(struct owners *w, struct runner *r);
 /* changed() of what they own: any change goes to the controller, one of the labels to who may adopt, too. */
 void owners_owned_changed(struct owners *w, struct runner *r, const struct kobj *old, const struct kobj *now);
 /* The same for pods, without the changes that no owner looks at: a pod is bound, gets its addresses, restarts. */

@@ -7,6 +7,7 @@
 #include "controllers/common/claim.h"
 #include "controllers/common/pods.h"
 
+#define MESSAGE_ENDING  "because it is being terminated"
 #define HASH_LABEL      "pod-template-hash"
 #define COST_ANNOTATION "controller.kubernetes.io/pod-deletion-cost"
 #define NAME_BASE_MAX   58 /* five letters come behind it */
@@ -74,6 +75,11 @@ struct json_object *pod_from_template(const struct kobj *owner, const struct jso
         json_set(meta, "ownerReferences", owners);
         json_set(pod, "spec", json_copy(json_get(template, "spec")));
         return pod;
+}
+
+bool failure_of_ending_namespace(const struct failure *f)
+{
+        return f && f->code == 403 && strstr(f->message, MESSAGE_ENDING);
 }
 
 /* ---- who goes first ---- */

@@ -16,6 +16,9 @@ int32_t pod_restarts(const struct kobj *pod); /* the most of any container */
  * copied, generateName is "owner-" (or the beginning of a name that is too long). */
 struct json_object *pod_from_template(const struct kobj *owner, const struct json_object *template);
 
+/* The API server makes no pods in a namespace that ends: to ask again is of no use. f may be NULL. */
+bool failure_of_ending_namespace(const struct failure *f);
+
 /* Kubernetes' order of deletion, worse first: unassigned, Pending before Unknown before Running, not ready, deletion
  * cost, (rank: pods of one owner on the same node, higher first), ready for less time, more restarts, younger. < 0: a
  * goes before b. */
