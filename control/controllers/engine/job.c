@@ -20,6 +20,7 @@
 #define NAME_TRIES     8
 #define DOUBT_MS       250 /* until a create without an answer is sent again */
 #define DOUBT_TRIES    4   /* for a server that answers, but with an error of its own */
+#define AWAY_MS        500 /* between attempts while the API server is away: nobody's fault, so no growing backoff */
 #define FAIR_SHARE     8   /* writes at a time of one job while others find no room */
 
 static uint64_t now_ms(const struct engine *e)
@@ -246,6 +247,8 @@ static void step_failed(struct job *j, struct step *st, int result, const struct
         j->failed = true;
         if (status->retry_after_s > 0)
                 j->retry_after_ms = (uint64_t)status->retry_after_s * 1000;
+        else if (result < 0)
+                j->retry_after_ms = AWAY_MS;
         remember_failure(j, st, result, status);
         tell(j, st, true, *status->message ? status->message : "no answer from the API server");
 }
