@@ -15,7 +15,7 @@
  */
 #pragma once
 
-#include "flow.h"
+#include "flow_insert.h"
 #include "parse.h"
 #include "sum.h"
 

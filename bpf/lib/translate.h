@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "flow.h"
+#include "flow_insert.h"
 #include "parse.h"
 #include "service.h"
 
