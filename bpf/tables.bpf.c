@@ -167,16 +167,22 @@ static __noinline int show_flow(struct seq_file *seq, const struct flow *f)
         return 0;
 }
 
-static __always_inline void show_way(struct seq_file *seq, struct flow_set *set, __u32 way)
+static __always_inline void show_way(struct seq_file *seq, struct flow_set *set, __u32 first, __u32 way)
 {
         __u64 before = flow_control(&set->flow[way]);
+        const struct flow *other;
+        __u32 control;
         struct flow f;
 
         if (FLOW_STATUS(before) != FLOW_LIVE)
                 return;
         f = set->flow[way];
-        if (flow_control(&set->flow[way]) == before)
-                show_flow(seq, &f);
+        if (flow_control(&set->flow[way]) != before)
+                return;
+        other = flow_peer(f.peer, first + way, &control);
+        if (other && (__s32)(other->seen - f.seen) > 0)
+                f.seen = other->seen;
+        show_flow(seq, &f);
 }
 
 SEC("iter/bpf_map_elem")
@@ -195,7 +201,7 @@ int show_flows(struct bpf_iter__bpf_map_elem *ctx)
         if (!set)
                 return 0;
         for (__u32 way = 0; way < FLOW_WAYS; way++)
-                show_way(seq, set, way);
+                show_way(seq, set, *key * FLOW_WAYS, way);
         return 0;
 }
 

@@ -207,7 +207,7 @@ struct flow {
         __u8 state;  /* enum flow_state */
         __u16 epoch; /* low bits of control's generation: flags, state and epoch change in one word */
         struct tuple key;
-        __u32 seen; /* seconds of knobs.hz jiffies since boot, of the last packet of either direction */
+        __u32 seen; /* seconds of knobs.hz jiffies since boot, of the last packet of this direction (or a later one) */
         __u32 packets;
         __u64 bytes;
         struct addr new_src, new_dst; /* after translation; equal to the key's where nothing changes */

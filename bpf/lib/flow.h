@@ -34,10 +34,13 @@
  * 6. Flags, state and the low bits of the generation are one word that changes by compare-and-swap: a late packet of an
  *    entry's former life cannot mark its present one as closed. `seen`, `packets` and `bytes` are stored plainly:
  *    late, they give a new flow a second it has anyway or a packet too much, and of two CPUs that count at the same
- *    moment one may be lost.
+ *    moment one may be lost. A `seen` that was taken over from the other half late may make a new entry look old; its
+ *    own other half then tells better.
  *
- * Nobody sweeps. An entry is too old when its state's time-out has passed since `seen`; it is then as good as free.
- * `seen` is written when the second changes, in both entries.
+ * Nobody sweeps. A connection is too old when its state's time-out has passed since the later `seen` of its two
+ * entries; it is then as good as free. A packet writes `seen` into its own entry alone, when the second has changed:
+ * the other one is in a set of its own, and would be a third cache miss. Whoever finds an entry too old, or would have
+ * it make room, asks the other half before it acts on that (flow_last_seen).
  */
 #pragma once
 
@@ -153,12 +156,45 @@ static __always_inline __u8 flow_byte(__u64 marks, __u32 way)
         return marks >> way * 8;
 }
 
-/* Copies the entry if it is a live one of that key: point 2 above. */
+/* The other half of `of`, if it still is that. */
+static __always_inline struct flow *flow_peer(__u32 peer, __u32 of, __u32 *ret_control)
+{
+        struct flow *f = flow_get(peer);
+
+        if (!f || peer == of)
+                return NULL;
+        *ret_control = flow_control(f);
+        if (FLOW_STATUS(*ret_control) != FLOW_LIVE || READ_ONCE(f->peer) != of)
+                return NULL;
+        return f;
+}
+
+/* When the connection was seen, for who would call it too old by one entry: its packets may all go the other way. */
+static __always_inline __u32 flow_last_seen(struct flow *f, __u32 index)
+{
+        __u32 control, seen, own = READ_ONCE(f->seen);
+        struct flow *other = flow_peer(READ_ONCE(f->peer), index, &control);
+
+        if (!other)
+                return own;
+        seen = READ_ONCE(other->seen);
+        return flow_control(other) == control && (__s32)(seen - own) > 0 ? seen : own;
+}
+
+/* The same for a reader of what seems too old, which is not often. */
+__noinline int flow_ask_again(__u32 index)
+{
+        struct flow *f = flow_get(index);
+
+        return f ? flow_last_seen(f, index) : 0;
+}
+
+/* Copies the entry, whose index *ret has, if it is a live one of that key: point 2 above. */
 static __always_inline bool flow_read(struct flow *f, const struct tuple *key, __u32 now, struct flow_hit *ret)
 {
         const __u64 *from = (const __u64 *)&f->new_src;
         __u64 *to = (__u64 *)&ret->to;
-        __u32 control = flow_control(f);
+        __u32 control = flow_control(f), timeout;
 
         if (FLOW_STATUS(control) != FLOW_LIVE || !tuple_equal(&f->key, key))
                 return false;
@@ -178,7 +214,10 @@ static __always_inline bool flow_read(struct flow *f, const struct tuple *key, _
         ret->word = *flow_word_of(f);
         if (flow_control(f) != control)
                 return false;
-        return clock_age(now, ret->seen) <= flow_timeout(key->proto, ((union flow_word){.all = ret->word}).state);
+        timeout = flow_timeout(key->proto, ((union flow_word){.all = ret->word}).state);
+        if (clock_age(now, ret->seen) > timeout)
+                ret->seen = flow_ask_again(ret->index);
+        return clock_age(now, ret->seen) <= timeout;
 }
 
 /* The entry of the packet's tuple (which is aligned to 8), copied to *ret; NULL: none. */
@@ -224,19 +263,6 @@ static __always_inline bool flow_own(__u64 *marks, __u32 way, __u8 *ret_mark)
                         return true;
         }
         return false;
-}
-
-/* The other half of `of`, if it still is that. */
-static __always_inline struct flow *flow_peer(__u32 peer, __u32 of, __u32 *ret_control)
-{
-        struct flow *f = flow_get(peer);
-
-        if (!f || peer == of)
-                return NULL;
-        *ret_control = flow_control(f);
-        if (FLOW_STATUS(*ret_control) != FLOW_LIVE || READ_ONCE(f->peer) != of)
-                return NULL;
-        return f;
 }
 
 /*
@@ -301,20 +327,20 @@ static __always_inline __u32 flow_mirrored(__u32 bits)
         return same | (bits & FLOW_FIN ? FLOW_FIN_REPLY : 0) | (bits & FLOW_FIN_REPLY ? FLOW_FIN : 0);
 }
 
-/* A packet came: both halves are seen, and both learn what it says of the connection's state. Not for each packet. */
-__noinline int flow_update(__u32 index, __u32 peer, __u32 epoch, __u32 bits, __u32 now)
+/* Both halves learn what a packet says of the connection's state. */
+__noinline int flow_change(const struct flow_hit *hit, __u32 bits)
 {
-        struct flow *f = flow_get(index);
+        struct flow *f;
         __u32 control;
 
+        if (!hit)
+                return 0;
+        f = flow_get(hit->index);
         if (!f)
                 return 0;
-        WRITE_ONCE(f->seen, now);
-        flow_add_state(f, epoch, bits);
-        f = flow_peer(peer, index, &control);
-        if (!f)
-                return 0;
-        WRITE_ONCE(f->seen, now);
-        flow_add_state(f, FLOW_GENERATION(control), flow_mirrored(bits));
+        flow_add_state(f, ((union flow_word){.all = hit->word}).epoch, bits);
+        f = flow_peer(hit->peer, hit->index, &control);
+        if (f)
+                flow_add_state(f, FLOW_GENERATION(control), flow_mirrored(bits));
         return 0;
 }

@@ -33,7 +33,7 @@ enum flow_result {
 
 #define FLOW_NOWHERE 0xffffffff
 
-enum { FLOW_TRIES = 12, FLOW_SPINS = 32, FLOW_PORT_TRIES = 24 };
+enum { FLOW_TRIES = FLOW_WAYS + 12, FLOW_SPINS = 32, FLOW_PORT_TRIES = 24 };
 
 /* In memory and not in registers, of which the verifier would keep every combination apart. */
 struct flow_survey {
@@ -221,7 +221,24 @@ static __always_inline bool flow_take(__u64 *marks, __u32 index, struct flow_sur
         return true;
 }
 
-/* One look and one try. FLOW_AGAIN: somebody else was at it at the same time. */
+/* The survey went by what the entries say themselves. Of the one that shall go, the other half is asked, too: it may be
+ * younger, and is then looked at again as such. */
+static __always_inline bool flow_is_younger(__u32 index, const struct flow_survey *s)
+{
+        struct flow *f = flow_get(index);
+        __u32 seen;
+
+        if (!f || s->best_score == SCORE_FREE)
+                return false;
+        seen = flow_last_seen(f, index);
+        if (seen == READ_ONCE(f->seen) ||
+            clock_age(s->now, seen) > flow_timeout(READ_ONCE(f->key.proto), READ_ONCE(f->state)))
+                return false;
+        WRITE_ONCE(f->seen, seen);
+        return true;
+}
+
+/* One look and one try. FLOW_AGAIN: another look may find it otherwise. */
 __noinline int flow_claim_once(const struct tuple *key, struct flow_claim *ret, __u32 first, __u32 mark, __u32 now)
 {
         struct flow_work *work = map_single(&flow_scratch);
@@ -248,6 +265,8 @@ __noinline int flow_claim_once(const struct tuple *key, struct flow_claim *ret, 
         if (!s->best_score)
                 return FLOW_NO_ROOM;
         way = BOUND(s->best, FLOW_WAYS - 1);
+        if (flow_is_younger(first + way, s))
+                return FLOW_AGAIN;
         if (!flow_take(marks, first + way, s, ret))
                 return FLOW_AGAIN;
         if (!flow_is_elsewhere(first, way, key, s->marks, mark))
@@ -384,8 +403,10 @@ static __always_inline void flow_note_over(struct flow_work *w, __u32 now)
         if (!f)
                 return;
         word.all = READ_ONCE(*flow_word_of(f));
-        age = clock_age(now, READ_ONCE(f->seen));
-        if (!flow_is_closing(word.state) || age <= READ_ONCE(w->over.age))
+        if (!flow_is_closing(word.state))
+                return;
+        age = clock_age(now, flow_last_seen(f, w->home.index));
+        if (age <= READ_ONCE(w->over.age))
                 return;
         w->over.index = w->home.index;
         w->over.peer = READ_ONCE(f->peer);

@@ -62,8 +62,10 @@ static __always_inline void translate_account(const struct packet *p, struct flo
         f->bytes += p->length;
         if (hit->service)
                 translate_count(p, hit->service, word.flags & FLOW_REPLY);
-        if (hit->seen != now || state != word.state)
-                flow_update(hit->index, hit->peer, word.epoch, state, now);
+        if (hit->seen != now)
+                WRITE_ONCE(f->seen, now);
+        if (state != word.state)
+                flow_change(hit, state);
 }
 
 static __always_inline bool translate_is_stale(const struct flow_hit *hit)
@@ -251,6 +253,17 @@ __noinline int translate_new(struct packet *p, __u32 outside)
         return REASON_TRANSLATED;
 }
 
+/* A flow of no service, of which only the source changes. Not as one value, which the compiler makes on the stack. */
+static __always_inline void translate_fresh_source(const struct packet *p, struct flow_new *n, __u8 flags,
+                                                   enum flow_sources sources)
+{
+        n->key = p->tuple;
+        n->to = p->tuple;
+        n->backend = n->generation = n->service = 0;
+        n->flags = flags;
+        n->sources = sources;
+}
+
 /*
  * A pod's packet to the outside of the cluster gets the uplink's address. What has no ports, and is no echo, cannot be
  * told apart when answers come. TCP only when it begins: the rest is of connections that came from outside to the pod
@@ -272,8 +285,7 @@ __noinline int translate_masquerade(struct packet *p, const struct addr *own)
                 return REASON_OK;
         if (!service_proto(p->tuple.proto) && !(p->flags & PACKET_ECHO))
                 return REASON_UNSUPPORTED;
-        w->fresh = (struct flow_new){
-                .key = p->tuple, .to = p->tuple, .flags = FLOW_SNAT | FLOW_MASQUERADE, .sources = FLOW_PORT_OF_RANGE};
+        translate_fresh_source(p, &w->fresh, FLOW_SNAT | FLOW_MASQUERADE, FLOW_PORT_OF_RANGE);
         w->fresh.to.src = *own;
         r = translate_insert(p, w, now);
         if (r != REASON_OK && r != REASON_TRANSLATED)
@@ -307,7 +319,7 @@ __noinline int translate_beside(struct packet *p)
                 flow_remove(w->hit.index, w->hit.peer, word.epoch);
                 return REASON_OK;
         }
-        w->fresh = (struct flow_new){.key = p->tuple, .to = p->tuple, .flags = FLOW_SNAT, .sources = FLOW_PORT_KEEP};
+        translate_fresh_source(p, &w->fresh, FLOW_SNAT, FLOW_PORT_KEEP);
         r = translate_insert(p, w, now);
         if (r != REASON_OK && r != REASON_TRANSLATED)
                 return r;

@@ -61,6 +61,15 @@ void rig_look_begin(struct rig *rig)
 
 /* --- flows */
 
+/* Of either direction: each notes its own packets. */
+static uint32_t last_seen(const struct flow_set *sets, uint32_t index, const struct flow *f)
+{
+        const struct flow *other = &sets[f->peer / FLOW_WAYS].flow[f->peer % FLOW_WAYS];
+        bool pair = FLOW_STATUS(other->control) == FLOW_LIVE && other->peer == index;
+
+        return pair && (int32_t)(other->seen - f->seen) > 0 ? other->seen : f->seen;
+}
+
 static void decode(const struct rig *rig, const struct flow_set *sets, uint32_t set, uint32_t way,
                    struct seen_half *ret)
 {
@@ -75,7 +84,7 @@ static void decode(const struct rig *rig, const struct flow_set *sets, uint32_t 
         ret->backend = f->backend;
         ret->generation = f->generation;
         ret->service = f->service;
-        ret->seen = f->seen - rig->clock + rig->age;
+        ret->seen = last_seen(sets, set * FLOW_WAYS + way, f) - rig->clock + rig->age;
         ret->created = f->created - rig->clock + rig->age;
         ret->packets = f->packets;
         ret->bytes = f->bytes;
@@ -101,8 +110,10 @@ static void look_at_flows(struct rig *rig, struct observed *ret)
                         decode(rig, rig->lab.flows, set, way, &c->is);
                         ret->nchanges++;
                 }
-                *was = *now;
         }
+        for (uint32_t set = 0; set < rig->lab.knobs.flow_sets; set++)
+                if (memcmp(&rig->lab.flows[set], &rig->shadow[set], sizeof(*rig->shadow)) != 0)
+                        rig->shadow[set] = rig->lab.flows[set];
 }
 
 bool rig_find(const struct rig *rig, const struct tuple *key, struct seen_half *ret)

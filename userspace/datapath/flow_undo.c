@@ -44,9 +44,12 @@ static bool read_entry(const struct flow_set *set, uint32_t way, struct flow *re
         return read_control(set, way) == control;
 }
 
-static bool is_old(const struct flow *f, const struct flow_timeouts *t, uint32_t now)
+static bool is_old(const struct flow_undo *u, uint32_t index, const struct flow *f, const struct flow_timeouts *t,
+                   uint32_t now)
 {
-        return now > f->seen && now - f->seen > flow_timeout(t, f->key.proto, f->state);
+        uint32_t seen = flow_last_seen(u->sets, u->count, index, f);
+
+        return now > seen && now - seen > flow_timeout(t, f->key.proto, f->state);
 }
 
 bool flow_undo_find(const struct flow_undo *u, const struct tuple *key, const struct flow_timeouts *t, uint32_t now,
@@ -56,10 +59,10 @@ bool flow_undo_find(const struct flow_undo *u, const struct tuple *key, const st
         struct flow_found f;
 
         for (uint32_t way = 0; way < FLOW_WAYS; way++) {
-                if (!read_entry(&u->sets[n], way, &f.flow, &f.control) || is_old(&f.flow, t, now) ||
-                    memcmp(&f.flow.key, key, sizeof(*key)) != 0)
-                        continue;
                 f.index = n * FLOW_WAYS + way;
+                if (!read_entry(&u->sets[n], way, &f.flow, &f.control) || memcmp(&f.flow.key, key, sizeof(*key)) != 0 ||
+                    is_old(u, f.index, &f.flow, t, now))
+                        continue;
                 *ret = f;
                 return true;
         }
@@ -68,7 +71,8 @@ bool flow_undo_find(const struct flow_undo *u, const struct tuple *key, const st
 
 bool flow_undo_has_room(const struct flow_undo *u, const struct tuple *key, const struct flow_timeouts *t, uint32_t now)
 {
-        const struct flow_set *set = &u->sets[flow_set_of(tuple_hash(key), u->count)];
+        uint32_t n = flow_set_of(tuple_hash(key), u->count);
+        const struct flow_set *set = &u->sets[n];
 
         for (uint32_t way = 0; way < FLOW_WAYS; way++) {
                 struct flow f;
@@ -76,7 +80,7 @@ bool flow_undo_has_room(const struct flow_undo *u, const struct tuple *key, cons
 
                 if (FLOW_STATUS(read_control(set, way)) == FLOW_FREE)
                         return true;
-                if (read_entry(set, way, &f, &control) && is_old(&f, t, now))
+                if (read_entry(set, way, &f, &control) && is_old(u, n * FLOW_WAYS + way, &f, t, now))
                         return true;
         }
         return false;

@@ -76,15 +76,34 @@ static bool read_way(const struct flow_set *set, uint32_t way, struct flow_entry
         return false;
 }
 
+uint32_t flow_last_seen(const struct flow_set *sets, uint32_t count, uint32_t index, const struct flow *f)
+{
+        uint32_t seen = f->seen, peer = f->peer;
+        const struct flow *other;
+
+        if (peer / FLOW_WAYS >= count || peer == index)
+                return seen;
+        other = &sets[peer / FLOW_WAYS].flow[peer % FLOW_WAYS];
+        if (FLOW_STATUS(control_of(other, __ATOMIC_ACQUIRE)) != FLOW_LIVE || other->peer != index)
+                return seen;
+        return (int32_t)(other->seen - seen) > 0 ? other->seen : seen;
+}
+
 bool flow_reader_get(const struct flow_reader *r, uint32_t index, struct flow_entry *ret)
 {
-        return index < flow_reader_size(r) && read_way(&r->sets[index / FLOW_WAYS], index % FLOW_WAYS, ret);
+        struct flow f;
+
+        if (index >= flow_reader_size(r) || !read_way(&r->sets[index / FLOW_WAYS], index % FLOW_WAYS, ret))
+                return false;
+        f = (struct flow){.seen = ret->seen, .peer = ret->peer};
+        ret->seen = flow_last_seen(r->sets, r->count, index, &f);
+        return true;
 }
 
 bool flow_reader_next(const struct flow_reader *r, uint32_t *index, struct flow_entry *ret)
 {
         for (uint32_t i = *index; i < flow_reader_size(r); i++)
-                if (read_way(&r->sets[i / FLOW_WAYS], i % FLOW_WAYS, ret)) {
+                if (flow_reader_get(r, i, ret)) {
                         *index = i;
                         return true;
                 }
@@ -114,11 +133,14 @@ uint32_t flow_timeout(const struct flow_timeouts *t, uint8_t proto, uint8_t stat
 }
 
 /* A torn reading counts one entry wrongly at worst: it is not copied. */
-static bool is_used(const struct flow *f, const struct flow_timeouts *t, uint32_t now)
+static bool is_used(const struct flow_reader *r, uint32_t index, const struct flow_timeouts *t, uint32_t now)
 {
-        uint32_t seen = f->seen;
+        const struct flow *f = &r->sets[index / FLOW_WAYS].flow[index % FLOW_WAYS];
+        uint32_t seen = f->seen, timeout = flow_timeout(t, f->key.proto, f->state);
 
-        return now <= seen || now - seen <= flow_timeout(t, f->key.proto, f->state);
+        if (now > seen && now - seen > timeout)
+                seen = flow_last_seen(r->sets, r->count, index, f);
+        return now <= seen || now - seen <= timeout;
 }
 
 void flow_census(const struct flow_reader *r, const struct flow_timeouts *t, uint32_t now, struct flow_census *ret)
@@ -131,7 +153,7 @@ void flow_census(const struct flow_reader *r, const struct flow_timeouts *t, uin
                 for (uint32_t way = 0; way < FLOW_WAYS; way++) {
                         if (FLOW_STATUS(control_of(&set->flow[way], __ATOMIC_RELAXED)) != FLOW_LIVE)
                                 continue;
-                        if (!is_used(&set->flow[way], t, now)) {
+                        if (!is_used(r, i * FLOW_WAYS + way, t, now)) {
                                 ret->over++;
                                 continue;
                         }

@@ -27,7 +27,7 @@ struct flow_entry {
         __be16 new_sport, new_dport;
         uint32_t backend, service; /* ids; 0: none */
         uint32_t peer;             /* index of the other direction's entry */
-        uint32_t seen, created;    /* seconds, by flow_now */
+        uint32_t seen, created;    /* seconds, by flow_now; seen: a packet of either direction */
         uint8_t flags, state;      /* enum flow_flags, enum flow_state */
         uint32_t packets;
         uint64_t bytes;
@@ -50,6 +50,10 @@ bool flow_reader_next(const struct flow_reader *r, uint32_t *index, struct flow_
 bool flow_reader_get(const struct flow_reader *r, uint32_t index, struct flow_entry *ret);
 /* The entry of the other direction, if it is that still. */
 bool flow_reader_peer(const struct flow_reader *r, uint32_t index, const struct flow_entry *e, struct flow_entry *ret);
+
+/* When a packet of either direction came last, for entry `index` and a copy of it: each direction's are noted in an
+ * entry of its own. */
+uint32_t flow_last_seen(const struct flow_set *sets, uint32_t count, uint32_t index, const struct flow *f);
 
 /* The clock of seen and created: seconds since boot. */
 uint32_t flow_now(void);

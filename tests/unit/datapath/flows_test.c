@@ -76,6 +76,33 @@ static void a_peer_is_one_that_points_back(void **state)
         free((void *)r.sets);
 }
 
+static void a_connection_is_as_young_as_its_younger_half(void **state)
+{
+        struct flow_reader r = make(2);
+        struct flow there = {.key = {.proto = IPPROTO_UDP}, .peer = 9, .seen = 900}, back = there;
+        struct flow_census c;
+        struct flow_entry e;
+
+        back.peer = 2;
+        back.flags = FLOW_REPLY;
+        back.seen = 1000;
+        put(&r, 2, &there);
+        put(&r, 9, &back);
+        assert_true(flow_reader_get(&r, 2, &e));
+        assert_int_equal(e.seen, 1000);
+        assert_true(flow_reader_get(&r, 9, &e));
+        assert_int_equal(e.seen, 1000);
+        flow_census(&r, &timeouts, 1005, &c);
+        assert_int_equal(c.used, 2);
+        back.peer = 3; /* it is another connection's by now */
+        put(&r, 9, &back);
+        assert_true(flow_reader_get(&r, 2, &e));
+        assert_int_equal(e.seen, 900);
+        flow_census(&r, &timeouts, 1005, &c);
+        assert_int_equal(c.used, 1);
+        free((void *)r.sets);
+}
+
 static void entries_time_out_by_their_state(void **state)
 {
         static const struct {
@@ -189,9 +216,12 @@ static void a_torn_entry_is_never_given_out(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(only_live_entries_are_seen),      cmocka_unit_test(a_peer_is_one_that_points_back),
-                cmocka_unit_test(entries_time_out_by_their_state), cmocka_unit_test(a_census_counts_what_is_in_use),
+                cmocka_unit_test(only_live_entries_are_seen),
+                cmocka_unit_test(a_peer_is_one_that_points_back),
+                cmocka_unit_test(entries_time_out_by_their_state),
+                cmocka_unit_test(a_census_counts_what_is_in_use),
                 cmocka_unit_test(a_torn_entry_is_never_given_out),
+                cmocka_unit_test(a_connection_is_as_young_as_its_younger_half),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
