@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "limits.h"
 #include "types.h"
 
 /*
@@ -27,6 +28,12 @@ static inline __attribute__((always_inline)) __u64 tuple_hash(const struct tuple
 static inline __attribute__((always_inline)) __u32 flow_set_of(__u64 hash, __u32 sets)
 {
         return (__u32)hash & (sets - 1);
+}
+
+/* The way that an entry has if that was free when it was made. */
+static inline __attribute__((always_inline)) __u32 flow_home_of(__u64 hash)
+{
+        return (__u32)(hash >> 54) & (FLOW_WAYS - 1);
 }
 
 /* Of a way in flow_marks: seven bits. 0 is no mark. */

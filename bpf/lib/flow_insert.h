@@ -302,7 +302,7 @@ static __always_inline int flow_claim(const struct tuple *key, struct flow_claim
                 return FLOW_NO_ROOM;
         old = READ_ONCE(*marks);
         free = flow_match(old, 0);
-        way = BOUND(flow_lowest(free), FLOW_WAYS - 1);
+        way = BOUND(flow_first(old, 0, free, flow_home_of(hash)), FLOW_WAYS - 1);
         f = flow_get(first + way);
         if (!f)
                 return FLOW_NO_ROOM;

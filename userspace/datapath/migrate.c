@@ -131,11 +131,13 @@ static uint64_t key_hash(const struct flow *flow)
         return tuple_hash(&key);
 }
 
-/* The lowest free way of the word of marks, or FLOW_WAYS. */
-static uint32_t free_way(uint64_t marks)
+/* A free way of the word of marks, that one if it is; or FLOW_WAYS. */
+static uint32_t free_way(uint64_t marks, uint32_t home)
 {
         uint32_t way = 0;
 
+        if (!(marks >> home * 8 & 0xff))
+                return home;
         while (way < FLOW_WAYS && marks >> way * 8 & 0xff)
                 way++;
         return way;
@@ -152,7 +154,7 @@ static int claim_way(struct flow_table t, const struct flow *flow, uint32_t *ret
                 old = __atomic_load_n(marks, __ATOMIC_ACQUIRE);
                 if (has_flow(t, hash, &flow->key))
                         return -EEXIST;
-                way = free_way(old);
+                way = free_way(old, flow_home_of(hash));
                 if (way == FLOW_WAYS)
                         return -ENOSPC;
                 busy = old | (uint64_t)(flow_mark_of(hash) | FLOW_MARK_BUSY) << way * 8;
