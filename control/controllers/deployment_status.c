@@ -66,14 +66,31 @@ void rollout_count(struct rollout *ro)
 
 /* ---- conditions ---- */
 
+/* What changed last stands last: people read them in that order. */
+static void move_to_end(struct json_object *list, const char *type)
+{
+        for (size_t i = 0; i < json_len(list); i++) {
+                struct json_object *c = json_idx(list, i);
+
+                if (!str_eq(json_get_str(c, "type"), type))
+                        continue;
+                json_object_get(c);
+                json_object_array_del_idx(list, i, 1);
+                json_object_array_add(list, c);
+                return;
+        }
+}
+
 /* The same status for the same reason is left alone, whatever its text says. */
 void rollout_set_condition(struct rollout *ro, const char *type, const char *value, const char *reason,
                            const char *message)
 {
         struct json_object *c = condition_find(ro->status, type);
 
-        if (!str_eq(json_get_str(c, "status"), value) || !str_eq(json_get_str(c, "reason"), reason))
-                condition_set_stamped(ro->status, type, value, reason, message, ro->sync->now_ms / 1000);
+        if (str_eq(json_get_str(c, "status"), value) && str_eq(json_get_str(c, "reason"), reason))
+                return;
+        condition_set_stamped(ro->status, type, value, reason, message, ro->sync->now_ms / 1000);
+        move_to_end(json_get(ro->status, "conditions"), type);
 }
 
 bool rollout_has_deadline(const struct rollout *ro)

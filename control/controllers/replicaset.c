@@ -52,13 +52,17 @@ static void create_pods(struct look *l, size_t n)
 struct ranked {
         const struct kobj *pod;
         uint32_t rank;
+        bool available;
         int64_t now_s;
 };
 
+/* A Deployment counts on it that of ready pods those go first that have not been so for minReadySeconds. */
 static int by_rank(const void *a, const void *b)
 {
         const struct ranked *x = a, *y = b;
 
+        if (x->available != y->available && pod_is_ready(x->pod) && pod_is_ready(y->pod))
+                return x->available ? 1 : -1;
         return pod_compare_for_deletion(x->pod, y->pod, x->rank, y->rank, x->now_s);
 }
 
@@ -96,6 +100,7 @@ static struct ranked *rank_pods(struct look *l)
                 all[i] = (struct ranked){
                         .pod = l->pods.items[i],
                         .rank = (uint32_t)(uintptr_t)hashmap_get(&nodes, l->pods.items[i]->pod->node),
+                        .available = pod_is_available(l->pods.items[i], l->min_ready_s, l->sync->now_ms, NULL),
                         .now_s = l->sync->now_ms / 1000,
                 };
         hashmap_deinit(&nodes);

@@ -2,7 +2,8 @@
 /*
  * A plan is carried out stage by stage: the writes of a stage go out together, and the next stage begins when all have
  * succeeded and the cache shows them. A write whose answer got lost is in doubt. A create is then sent again under the
- * same name until an answer comes, so that "already exists" can only mean our own; anything else is safe to plan anew.
+ * same name until an answer comes, so that "already exists" can only mean our own. Anything else is safe to plan anew,
+ * but by what it came to: the object is asked for, and the cache must show it as it was then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -198,16 +199,21 @@ static bool name_is_taken(const struct step *st, const struct kube_status *statu
         return *st->generate && !st->in_doubt && st->attempts < NAME_TRIES && str_eq(status->reason, "AlreadyExists");
 }
 
+static void doubt(struct job *j, struct step *st)
+{
+        st->in_doubt = true;
+        st->next_doubt = j->doubts;
+        j->doubts = st;
+        j->doubts_due_ms = now_ms(j->runner->engine) + DOUBT_MS;
+}
+
 /* A create is sent once more under a name that is free, or because nobody knows what became of it. */
 static bool send_again(struct job *j, struct step *st, int result, const struct kube_status *status)
 {
         if (st->verb != STEP_CREATE || st->post)
                 return false;
         if (is_lost(st, result, status)) {
-                st->in_doubt = true;
-                st->next_doubt = j->doubts;
-                j->doubts = st;
-                j->doubts_due_ms = now_ms(j->runner->engine) + DOUBT_MS;
+                doubt(j, st);
                 return true;
         }
         if (!name_is_taken(st, status))
@@ -253,6 +259,52 @@ static void step_failed(struct job *j, struct step *st, int result, const struct
         tell(j, st, true, *status->message ? status->message : "no answer from the API server");
 }
 
+static bool is_question(const struct step *st)
+{
+        return st->verb == STEP_CONFIRM && st->in_doubt;
+}
+
+/* Any other write becomes the question how the object is now. */
+static bool ask_what_came(struct job *j, struct step *st, int result, const struct kube_status *status)
+{
+        bool asked = is_question(st);
+
+        if (result >= 0 || st->verb == STEP_CREATE || st->collection || (st->verb == STEP_CONFIRM && !asked))
+                return false;
+        if (!asked) {
+                remember_failure(j, st, result, status);
+                st->lost = st->verb;
+                st->verb = STEP_CONFIRM;
+                st->sub = NULL;
+                json_object_put(st->body);
+                st->body = NULL;
+        }
+        doubt(j, st);
+        return true;
+}
+
+/* A deletion that came through is a success. Of other writes nobody knows; the next sync sees it. */
+static void learn_what_came(struct job *j, struct step *st, int result, const struct answer *a,
+                            const struct kube_status *status)
+{
+        const char *key = *st->ns ? arena_printf(&j->plan->mem, "%s/%s", st->ns, st->name) : st->name;
+        bool gone = result && status->code == 404;
+        bool deleted = gone || (!result && (a->deleting || (*st->uid && !str_eq(a->uid, st->uid))));
+
+        st->verb = st->lost;
+        st->finished = true;
+        if (gone && *st->uid)
+                await_object(j, st->resource, key, st->uid, 0, true);
+        else if (!result)
+                await_object(j, st->resource, key, a->uid, a->version, a->deleting);
+        if (st->verb == STEP_DELETE && deleted) {
+                tell(j, st, false, "");
+                return;
+        }
+        j->runner->engine->write_errors++;
+        j->failed |= !st->may_fail;
+}
+
 static void room_was_made(struct engine *e)
 {
         struct job *j = e->starved;
@@ -265,6 +317,22 @@ static void room_was_made(struct engine *e)
         }
 }
 
+static void take_answer(struct job *j, struct step *st, int result, const struct answer *a,
+                        const struct kube_status *status)
+{
+        if (ask_what_came(j, st, result, status))
+                return;
+        if (is_question(st)) {
+                learn_what_came(j, st, result, a, status);
+        } else if (is_success(st, result, a, status)) {
+                st->finished = true;
+                await_answer(j, st, result ? NULL : a);
+                tell(j, st, false, "");
+        } else if (!send_again(j, st, result, status)) {
+                step_failed(j, st, result, status);
+        }
+}
+
 static void on_answer(void *userdata, int result, const struct answer *a, const struct kube_status *status)
 {
         struct step *st = userdata;
@@ -273,13 +341,7 @@ static void on_answer(void *userdata, int result, const struct answer *a, const 
 
         j->inflight--;
         e->inflight--;
-        if (is_success(st, result, a, status)) {
-                st->finished = true;
-                await_answer(j, st, result ? NULL : a);
-                tell(j, st, false, "");
-        } else if (!send_again(j, st, result, status)) {
-                step_failed(j, st, result, status);
-        }
+        take_answer(j, st, result, a, status);
         room_was_made(e);
         job_ready(j);
 }

@@ -23,6 +23,7 @@ struct step {
         bool strategic;                                      /* a strategic merge patch */
         bool collection;                                     /* all of the namespace; no name */
         bool post, slow_start, may_fail, finished, in_doubt; /* in_doubt: an answer was lost */
+        enum step_verb lost; /* what it was before it became the question what came of it */
         struct step *next_doubt;
         struct job *job;
 };
