@@ -32,11 +32,14 @@ struct json_object *owner_json(const struct owner *o)
 }
 
 /* A merge patch replaces the whole list, so it is only for the version that it was made from. */
-static void patch_owners(struct sync *s, const struct kobj *o, struct json_object *owners)
+static void patch_owners(struct sync *s, const struct kobj *o, struct json_object *owners,
+                         struct json_object *finalizers)
 {
-        struct json_object *patch = json_object_new_object();
+        struct json_object *patch = json_object_new_object(), *meta = json_ensure(patch, "metadata");
 
-        json_set(json_ensure(patch, "metadata"), "ownerReferences", owners);
+        json_set(meta, "ownerReferences", owners);
+        if (finalizers)
+                json_set(meta, "finalizers", finalizers);
         step_version(plan_patch(s, o, NULL, patch), o);
 }
 
@@ -54,7 +57,7 @@ static struct json_object *references(const struct kobj *o, bool (*keeps)(const 
 void plan_owners(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
                  const void *ctx)
 {
-        patch_owners(s, o, references(o, keeps, ctx));
+        patch_owners(s, o, references(o, keeps, ctx), NULL);
 }
 
 void plan_owners_and(struct sync *s, const struct kobj *o, bool (*keeps)(const struct owner *ref, const void *ctx),
@@ -63,7 +66,7 @@ void plan_owners_and(struct sync *s, const struct kobj *o, bool (*keeps)(const s
         struct json_object *owners = references(o, keeps, ctx);
 
         json_object_array_add(owners, owner_reference(controller));
-        patch_owners(s, o, owners);
+        patch_owners(s, o, owners, NULL);
 }
 
 static bool is_other(const struct owner *ref, const void *uid)
@@ -71,21 +74,41 @@ static bool is_other(const struct owner *ref, const void *uid)
         return !str_eq(ref->uid, uid);
 }
 
-static void adopt(struct sync *s, const struct kobj *owner, const struct kobj *o)
-{
-        plan_owners_and(s, o, is_other, owner->uid, owner);
-}
-
-static void release(struct sync *s, const struct kobj *owner, const struct kobj *o)
-{
-        plan_owners(s, o, is_other, owner->uid);
-}
-
 struct rules {
         const struct selector *sel;
         bool (*counts)(const struct kobj *o);
         bool (*fits)(const struct kobj *owner, const struct kobj *o);
+        const char *finalizer; /* comes with adoption, goes with release; or NULL */
 };
+
+/* Those of o without that one, and with it at the end, if it is to have it. NULL: nothing changes. */
+static struct json_object *finalizers_with(const struct kobj *o, const char *finalizer, bool has)
+{
+        struct json_object *list;
+
+        if (!finalizer || kobj_has_finalizer(o, finalizer) == has)
+                return NULL;
+        list = json_object_new_array();
+        for (size_t i = 0; i < o->nfinalizers; i++)
+                if (!str_eq(o->finalizers[i], finalizer))
+                        json_object_array_add(list, json_object_new_string(o->finalizers[i]));
+        if (has)
+                json_object_array_add(list, json_object_new_string(finalizer));
+        return list;
+}
+
+static void adopt(struct sync *s, const struct rules *rules, const struct kobj *owner, const struct kobj *o)
+{
+        struct json_object *owners = references(o, is_other, owner->uid);
+
+        json_object_array_add(owners, owner_reference(owner));
+        patch_owners(s, o, owners, finalizers_with(o, rules->finalizer, true));
+}
+
+static void release(struct sync *s, const struct rules *rules, const struct kobj *owner, const struct kobj *o)
+{
+        patch_owners(s, o, references(o, is_other, owner->uid), finalizers_with(o, rules->finalizer, false));
+}
 
 static bool is_counted(const struct rules *rules, const struct kobj *o)
 {
@@ -109,14 +132,14 @@ static struct kobjs claim_by(struct sync *s, const struct kobj *owner, const str
                 if (belongs(rules, owner, o))
                         mine.items[mine.n++] = o;
                 else if (!o->deleted_s && !owner->deleted_s)
-                        release(s, owner, o);
+                        release(s, rules, owner, o);
         }
         if (owner->deleted_s)
                 return mine;
         all = lister_orphans(s->lister, r, owner->ns, s->mem);
         kobjs_foreach (all, orphan)
                 if (!orphan->deleted_s && is_counted(rules, orphan) && belongs(rules, owner, orphan))
-                        adopt(s, owner, orphan);
+                        adopt(s, rules, owner, orphan);
         return mine;
 }
 
@@ -130,6 +153,12 @@ struct kobjs claim_fitting(struct sync *s, const struct kobj *owner, const struc
                            const struct selector *sel, bool (*fits)(const struct kobj *owner, const struct kobj *o))
 {
         return claim_by(s, owner, r, &(struct rules){.sel = sel, .fits = fits});
+}
+
+struct kobjs claim_tracked(struct sync *s, const struct kobj *owner, const struct resource *r,
+                           const struct selector *sel, const char *finalizer)
+{
+        return claim_by(s, owner, r, &(struct rules){.sel = sel, .finalizer = finalizer});
 }
 
 struct kobjs claim(struct sync *s, const struct kobj *owner, const struct resource *r, const struct selector *sel)

@@ -19,6 +19,9 @@ struct kobjs claim_if(struct sync *s, const struct kobj *owner, const struct res
 /* To be owned, one must be selected and fit: what is owned and does not is released. */
 struct kobjs claim_fitting(struct sync *s, const struct kobj *owner, const struct resource *r,
                            const struct selector *sel, bool (*fits)(const struct kobj *owner, const struct kobj *o));
+/* What is adopted gets that finalizer, what is released loses it. */
+struct kobjs claim_tracked(struct sync *s, const struct kobj *owner, const struct resource *r,
+                           const struct selector *sel, const char *finalizer);
 /* {"apiVersion":..., "kind":..., "name":..., "uid":..., "controller":true, "blockOwnerDeletion":true} */
 struct json_object *owner_reference(const struct kobj *owner);
 /* An ownerReference as it was read. */

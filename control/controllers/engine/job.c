@@ -153,7 +153,7 @@ static void tell(const struct job *j, const struct step *st, bool failed, const 
         if (!st->about || !reason)
                 return;
         replace_all(&b, text, st->name, error);
-        api->event(api, j->runner->source, st->about, failed, reason, b.data ? b.data : "");
+        api->event(api, j->runner->source, st->about, failed || st->warning, reason, b.data ? b.data : "");
 }
 
 /* As the API server would have named it: the beginning of the prefix, and letters that spell nothing. */

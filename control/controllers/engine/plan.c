@@ -188,6 +188,11 @@ void step_version(struct step *st, const struct kobj *o)
                      text);
 }
 
+void step_warn(struct step *st)
+{
+        st->warning = true;
+}
+
 void step_strategic(struct step *st)
 {
         st->strategic = true;

@@ -86,6 +86,8 @@ void step_slow_start(struct step *st);
 void step_grace(struct step *st, int64_t seconds);               /* of a delete */
 void step_propagation(struct step *st, const char *propagation); /* "Background", "Foreground", "Orphan" */
 void step_version(struct step *st, const struct kobj *o);        /* patch, delete: only while it is of that version */
+/* What is told when it is done is a Warning, too. */
+void step_warn(struct step *st);
 /* A patch merges lists by their keys (conditions by type) instead of replacing them. */
 void step_strategic(struct step *st);
 /* Failure of this step alone lets the plan go on and succeed. */

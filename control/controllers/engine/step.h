@@ -21,6 +21,7 @@ struct step {
         unsigned int stage;
         unsigned int attempts;
         bool strategic;                                      /* a strategic merge patch */
+        bool warning;                                        /* what is told is one, also when it is done */
         bool collection;                                     /* all of the namespace; no name */
         bool post, slow_start, may_fail, finished, in_doubt; /* in_doubt: an answer was lost */
         enum step_verb lost; /* what it was before it became the question what came of it */
