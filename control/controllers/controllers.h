@@ -9,6 +9,7 @@
         X(deployment)                                                                                                  \
         X(endpointslice)                                                                                               \
         X(garbagecollector)                                                                                            \
+        X(job)                                                                                                         \
         X(namespace)                                                                                                   \
         X(nodeipam)                                                                                                    \
         X(nodelifecycle)                                                                                               \
