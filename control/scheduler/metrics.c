@@ -96,10 +96,11 @@ static void write_histogram(struct strbuf *b, const char *name, const char *labe
         double bound = h->least;
         uint64_t sum = 0;
 
-        for (uint32_t i = 0; i < h->nbuckets; i++, bound *= h->factor) {
+        for (uint32_t i = 0; i < h->nbuckets; i++) {
                 sum += h->buckets[i];
                 strbuf_printf(b, "scheduler_%s_bucket{%s%sle=\"%.6g\"} %llu\n", name, labels, comma, bound,
                               (unsigned long long)sum);
+                bound *= h->factor;
         }
         strbuf_printf(b, "scheduler_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels, comma,
                       (unsigned long long)h->count);

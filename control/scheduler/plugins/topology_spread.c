@@ -233,17 +233,40 @@ static void mark_candidates(struct cycle *c, struct spread_work *w)
                 w->sums[k].weight = log((double)(w->sums[k].by_host ? scored : w->sums[k].nthere) + 2);
 }
 
+static bool is_ignored(const struct spread_work *w, const struct node *n)
+{
+        return w->need_all_keys && !has_all_keys(w, n);
+}
+
+static void add_one(struct spread_sum *s, uint32_t slot)
+{
+        uint32_t domain = s->topology->domain[slot];
+
+        if (domain != NO_DOMAIN && s->there[domain])
+                s->count[domain] += s->per_node[slot];
+}
+
+/* No node is left out for what it is: then it need not be looked at. */
+static bool takes_all(const struct cycle *c, const struct spread_work *w, const struct spread_sum *s)
+{
+        const struct node_rule *rule = &c->shape->node;
+
+        return !(w->need_all_keys && w->n > 1) && !rule->selector.nreqs && !rule->has_required &&
+               !(s->rule && s->rule->honor_taints);
+}
+
 static void add_up(struct cycle *c, struct spread_work *w, struct spread_sum *s)
 {
-        for (uint32_t slot = 0; slot < c->state->nslots; slot++) {
-                const struct node *n = s->per_node[slot] ? c->state->slots[slot] : NULL;
-                uint32_t domain;
+        bool all = takes_all(c, w, s);
 
-                if (!n || !n->view || (w->need_all_keys && !has_all_keys(w, n)) || !includes(c, s, n))
+        for (uint32_t slot = 0; slot < c->state->nslots; slot++) {
+                const struct node *n;
+
+                if (!s->per_node[slot])
                         continue;
-                domain = s->topology->domain[slot];
-                if (domain != NO_DOMAIN && s->there[domain])
-                        s->count[domain] += s->per_node[slot];
+                n = all ? NULL : c->state->slots[slot];
+                if (all || (n && n->view && !is_ignored(w, n) && includes(c, s, n)))
+                        add_one(s, slot);
         }
 }
 
@@ -264,11 +287,6 @@ static int prescore(struct cycle *c)
                 if (!w->sums[i].by_host)
                         add_up(c, w, &w->sums[i]);
         return PLUGIN_GO;
-}
-
-static bool is_ignored(const struct spread_work *w, const struct node *n)
-{
-        return w->need_all_keys && !has_all_keys(w, n);
 }
 
 static int64_t score(struct cycle *c, const struct node *n)
