@@ -29,7 +29,7 @@ struct binding {
         uint64_t sent_ns;
         uint64_t read_ns; /* when the pod is to be read */
         uint32_t attempts;
-        bool unknown; /* nobody has said yet that it was done */
+        bool unknown; /* nobody has said yet whether it was done */
 };
 
 static const struct kube_resource pods = {"", "v1", "pods"};
@@ -46,6 +46,7 @@ static void release(struct call *call)
         if (b->next)
                 b->next->prev = b->prev;
         s->bindings.n--;
+        s->bindings.under_way -= b->unknown;
         if (b->pod)
                 b->pod->binding = NULL;
         atoms_put(&s->state.atoms, b->node);
@@ -108,6 +109,7 @@ static void tell(struct binding *b, uint64_t now)
         if (!b->unknown)
                 return;
         b->unknown = false;
+        s->bindings.under_way--;
         metrics_attempt(&s->metrics, ATTEMPT_SCHEDULED, now - b->start_ns);
         metrics_bound(&s->metrics, b->attempts, now - b->first_ns);
         events_record(s->events, &about, false, "Scheduled", "Successfully assigned %s/%s to %s", b->ns->text, b->name,
@@ -145,8 +147,9 @@ static void forget(struct binding *b, const struct kube_status *status)
         log_debug("a pod could not be bound", "pod=%s/%s code=%d message=%s", pod->view->shape->ns->text,
                   pod->view->name, status->code, status->message);
         if (pod->node) {
-                const struct cluster_change change = {
-                        .event = EVENT_POD_DELETE, .pod = pod->view->shape, .pod_node = pod->node};
+                const struct cluster_change change = {.event = EVENT_POD_DELETE,
+                                                      .pod = pod->view->shape,
+                                                      .pod_node = pod->node->view ? pod->node : NULL};
 
                 state_remove(&s->state, pod);
                 scheduler_event(s, "AssignedPodDelete", &change);
@@ -219,7 +222,6 @@ static void on_sent(struct call *call, int result, struct json_object *o, const 
         struct binding *b = container_of(call, struct binding, call);
         struct scheduler *s = call->scheduler;
 
-        s->bindings.under_way--;
         metrics_point(&s->metrics, POINT_BIND, clock_mono_ns() - b->sent_ns);
         scheduler_kick(s);
         if (!result)

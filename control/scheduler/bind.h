@@ -22,7 +22,7 @@ struct scheduler;
 struct bindings {
         struct binding *first; /* that await an answer or the watch */
         uint32_t n;
-        uint32_t under_way;
+        uint32_t under_way; /* of these, whose outcome is not known */
 };
 
 /* start_ns: of the attempt. */

@@ -238,8 +238,8 @@ static void add_scores(struct cycle *c, const struct plugin *p)
                 c->totals[i] += c->scores[i] * p->weight;
 }
 
-/* xorshift64: which of equal nodes need not be secret. */
-static uint32_t random_upto(struct cycle *c, uint32_t n)
+/* xorshift64 */
+uint32_t cycle_random(struct cycle *c, uint32_t n)
 {
         c->random ^= c->random << 13;
         c->random ^= c->random >> 7;
@@ -256,7 +256,7 @@ static struct node *best(struct cycle *c)
         for (uint32_t i = 1; i < c->nfeasible; i++) {
                 if (c->totals[i] > most)
                         equals = 0;
-                if (c->totals[i] < most || random_upto(c, ++equals))
+                if (c->totals[i] < most || cycle_random(c, ++equals))
                         continue;
                 most = c->totals[i];
                 n = c->feasible[i];

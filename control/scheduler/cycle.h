@@ -89,5 +89,7 @@ enum verdict cycle_reject(struct cycle *c, enum verdict v, const char *format, c
                           const struct atom *b);
 /* The pod's own node selector and affinity. */
 bool cycle_allows(struct cycle *c, const struct node *n);
+/* Below n, at random enough for what need not be secret. */
+uint32_t cycle_random(struct cycle *c, uint32_t n);
 /* How many nodes to find among n. */
 uint32_t cycle_enough(uint32_t n, uint32_t percentage);

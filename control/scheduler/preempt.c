@@ -13,6 +13,7 @@
 #define CANDIDATES_PERCENT 10
 #define CANDIDATES_MIN     100
 #define NOT_HELPFUL        "Preemption is not helpful for scheduling"
+#define NO_VICTIMS         "No preemption victims found for incoming pod"
 
 void preemption_deinit(struct preemption *p)
 {
@@ -115,7 +116,7 @@ static uint32_t try_node(struct cycle *c, struct preemption *p, struct node *n)
         uint32_t count = collect(c, p, n), victims = 0;
 
         if (!count) {
-                diagnosis_count(&p->diagnosis, "No preemption victims found for incoming pod", NULL, NULL);
+                diagnosis_count_n(&p->diagnosis, NO_VICTIMS, 1);
                 return 0;
         }
         for (uint32_t i = 0; i < count; i++)
@@ -173,7 +174,7 @@ static void keep(struct preemption *p, struct node *n, uint32_t victims)
 /* Enough candidates, of which one breaks no budget, end the search. */
 static void search(struct cycle *c, struct preemption *p, uint32_t n)
 {
-        uint32_t enough = preempt_enough(n), start = n ? (uint32_t)(c->random % n) : 0, found = 0, good = 0;
+        uint32_t enough = preempt_enough(n), start = n ? cycle_random(c, n) : 0, found = 0, good = 0;
         struct loss best = {0};
 
         for (uint32_t i = 0; i < n && (found < enough || !good); i++) {
@@ -241,7 +242,10 @@ int preempt_find(struct cycle *c, struct preemption *p)
         p->node = NULL;
         diagnosis_reset(&p->diagnosis, c->state->nnodes);
         n = useful_nodes(c, p);
-        search(c, p, n);
+        if (state_has_below(c->state, c->shape->priority))
+                search(c, p, n);
+        else
+                diagnosis_count_n(&p->diagnosis, NO_VICTIMS, n);
         c->diagnosis = d;
         if (p->node)
                 return 0;

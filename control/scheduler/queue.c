@@ -136,11 +136,13 @@ void queue_add(struct queue *q, struct pod *pod, uint64_t now_ns)
                 pod->item.rejected_by = 1u << PLUGIN_SCHEDULING_GATES;
                 put(q, pod, QUEUE_GATED, "PodAdd");
         } else {
+                if (!pod->item.first_ns)
+                        pod->item.first_ns = now_ns;
                 put(q, pod, QUEUE_ACTIVE, "PodAdd");
         }
 }
 
-struct pod *queue_pop(struct queue *q, uint64_t now_ns)
+struct pod *queue_pop(struct queue *q)
 {
         struct queue_list *l = &q->places[QUEUE_ACTIVE];
         struct pod *pod = l->n ? l->pods[0] : NULL;
@@ -149,8 +151,6 @@ struct pod *queue_pop(struct queue *q, uint64_t now_ns)
                 return NULL;
         queue_remove(q, pod);
         pod->item.attempts++;
-        if (!pod->item.first_ns)
-                pod->item.first_ns = now_ns;
         return pod;
 }
 
@@ -172,6 +172,22 @@ void queue_retry_now(struct queue *q, struct pod *pod, uint64_t now_ns)
 static void wake(struct queue *q, struct pod *pod, const char *event, uint64_t now_ns)
 {
         put(q, pod, pod->item.ready_ns > now_ns ? QUEUE_BACKOFF : QUEUE_ACTIVE, event);
+}
+
+void queue_update(struct queue *q, struct pod *pod, uint64_t now_ns)
+{
+        switch (pod->item.place) {
+        case QUEUE_UNSCHEDULABLE:
+                wake(q, pod, "PodUpdate", now_ns);
+                break;
+        case QUEUE_ACTIVE: /* its priority may be another */
+                put(q, pod, QUEUE_ACTIVE, "PodUpdate");
+                break;
+        case QUEUE_BACKOFF:
+                break;
+        default:
+                queue_add(q, pod, now_ns);
+        }
 }
 
 /* ---- events ---- */

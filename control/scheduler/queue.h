@@ -40,9 +40,11 @@ void queue_deinit(struct queue *q);
 
 /* A pod that has to be scheduled, new or changed: to active or gated, wherever it was. Its failures are forgotten. */
 void queue_add(struct queue *q, struct pod *pod, uint64_t now_ns);
+/* A pod that waits has another shape now: worth another try, though not before its backoff has ended. */
+void queue_update(struct queue *q, struct pod *pod, uint64_t now_ns);
 void queue_remove(struct queue *q, struct pod *pod);
 /* The next one to try, out of the queue; NULL: none now. */
-struct pod *queue_pop(struct queue *q, uint64_t now_ns);
+struct pod *queue_pop(struct queue *q);
 /* The attempt has ended without a node. rejected_by 0: for another reason than the pod and the nodes; backs off. */
 void queue_put_back(struct queue *q, struct pod *pod, uint32_t rejected_by, uint64_t now_ns);
 /* Back as if it had not been tried. */

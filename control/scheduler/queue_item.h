@@ -17,7 +17,7 @@ struct queue_item {
         enum queue_place place;
         uint32_t index;    /* in the place's array */
         uint64_t since_ns; /* when it came into the queue, or its last attempt ended; monotonic */
-        uint64_t first_ns; /* of the first attempt; 0: none yet */
+        uint64_t first_ns; /* when it was first to be tried; 0: never yet */
         uint64_t ready_ns; /* while backing off: until then */
         uint32_t attempts;
         uint32_t failures;    /* one after the other: they make the backoff */

@@ -72,6 +72,8 @@ void scheduler_free(struct scheduler *s)
         events_free(s->events);
         kube_client_free(s->events_client);
         preemption_deinit(&s->preemption);
+        shapes_put(&s->state.shapes, s->last_failure.shape);
+        strbuf_deinit(&s->last_failure.message);
         diagnosis_deinit(&s->diagnosis);
         cycle_deinit(&s->cycle);
         queue_deinit(&s->queue);
@@ -132,7 +134,8 @@ static uint32_t rejected_by(const struct scheduler *s)
         return s->diagnosis.plugins | (s->state.nnodes ? 0 : 1u << PLUGIN_NODE_NAME);
 }
 
-static void preempt(struct scheduler *s, struct pod *pod)
+/* False when the failure says something about this pod alone, or things have changed by it. */
+static bool preempt(struct scheduler *s, struct pod *pod)
 {
         uint64_t begin = clock_mono_ns();
         int r = preempt_find(&s->cycle, &s->preemption);
@@ -145,20 +148,39 @@ static void preempt(struct scheduler *s, struct pod *pod)
         } else if (r == PREEMPT_NONE) {
                 state_nominate(&s->state, pod, NULL);
         }
+        return r && !pod->nominated && !s->diagnosis.refused.len;
+}
+
+static void tell_failure(struct scheduler *s, struct pod *pod, uint64_t begin)
+{
+        const struct last_failure *f = &s->last_failure;
+        uint64_t now = clock_mono_ns();
+
+        queue_put_back(&s->queue, pod, f->rejected_by, now);
+        metrics_attempt(&s->metrics, ATTEMPT_UNSCHEDULABLE, now - begin);
+        report_failure(s, pod, "Unschedulable", f->message.data);
 }
 
 static void fail(struct scheduler *s, struct pod *pod, uint64_t begin)
 {
-        struct strbuf message = STRBUF_NULL;
-        uint64_t now;
+        struct last_failure *f = &s->last_failure;
+        bool of_all = preempt(s, pod);
 
-        preempt(s, pod);
-        now = clock_mono_ns();
-        diagnosis_write(&s->diagnosis, &message);
-        queue_put_back(&s->queue, pod, rejected_by(s), now);
-        metrics_attempt(&s->metrics, ATTEMPT_UNSCHEDULABLE, now - begin);
-        report_failure(s, pod, "Unschedulable", message.data);
-        strbuf_deinit(&message);
+        shapes_put(&s->state.shapes, f->shape);
+        f->shape = of_all ? shape_ref(pod->view->shape) : NULL;
+        f->generation = s->state.generation;
+        f->rejected_by = rejected_by(s);
+        f->message.len = 0;
+        diagnosis_write(&s->diagnosis, &f->message);
+        tell_failure(s, pod, begin);
+}
+
+/* As if it had been looked at: the answer would be the same. */
+static bool fails_as_the_last(const struct scheduler *s, const struct pod *pod)
+{
+        const struct last_failure *f = &s->last_failure;
+
+        return f->shape == pod->view->shape && f->generation == s->state.generation && !pod->nominated;
 }
 
 static void attempt(struct scheduler *s, struct pod *pod)
@@ -166,6 +188,10 @@ static void attempt(struct scheduler *s, struct pod *pod)
         uint64_t begin = clock_mono_ns(), found;
         struct node *n;
 
+        if (fails_as_the_last(s, pod)) {
+                tell_failure(s, pod, begin);
+                return;
+        }
         if (cycle_begin(&s->cycle, pod, &s->diagnosis) || !cycle_search(&s->cycle)) {
                 metrics_point(&s->metrics, POINT_FILTER, clock_mono_ns() - begin);
                 fail(s, pod, begin);
@@ -195,7 +221,7 @@ void scheduler_kick(struct scheduler *s)
 static bool run_attempts(struct scheduler *s, uint64_t until_ns)
 {
         while (s->bindings.under_way < s->config->bindings) {
-                struct pod *pod = queue_pop(&s->queue, clock_mono_ns());
+                struct pod *pod = queue_pop(&s->queue);
 
                 if (!pod)
                         return true;

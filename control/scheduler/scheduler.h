@@ -26,6 +26,15 @@ struct scheduler_config {
         int64_t confirm_ms;  /* a binding that the watch does not show for so long is looked after */
 };
 
+/* What the last pod that fitted nowhere was told. Others of its shape get the same answer without a cycle, as long as
+ * nothing has changed: a Deployment that is too large for the cluster fails as a whole. */
+struct last_failure {
+        struct shape *shape; /* a reference; NULL: none */
+        uint64_t generation; /* the state's */
+        uint32_t rejected_by;
+        struct strbuf message;
+};
+
 struct scheduler {
         const struct scheduler_config *config;
         struct process *process;
@@ -37,6 +46,7 @@ struct scheduler {
         struct cycle cycle;
         struct diagnosis diagnosis;
         struct preemption preemption;
+        struct last_failure last_failure;
         struct metrics metrics;
         struct watches watches;
         struct calls calls;

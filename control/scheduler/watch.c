@@ -71,18 +71,19 @@ static void placed_pod_changed(struct scheduler *s, struct pod *pod, const struc
 
 static void pod_waits(struct scheduler *s, struct pod *pod, const struct pod_view *old)
 {
-        bool changed = !old || old->shape != pod->view->shape;
-
         if (pod->assumed)
                 return;
         if (pod->view->terminating || !scheduler_is_ours(s, pod->view->shape)) {
                 queue_remove(&s->queue, pod);
                 return;
         }
-        if (changed || pod->item.place == QUEUE_NOWHERE) {
+        if (pod->item.place == QUEUE_NOWHERE)
                 queue_add(&s->queue, pod, clock_mono_ns());
-                scheduler_kick(s);
-        }
+        else if (!old || old->shape != pod->view->shape)
+                queue_update(&s->queue, pod, clock_mono_ns());
+        else
+                return;
+        scheduler_kick(s);
 }
 
 static void pod_gone(struct scheduler *s, const char *key, struct pod *pod)
@@ -308,6 +309,7 @@ static void on_budget(void *userdata, const char *key, void *old, void *now)
 {
         struct scheduler *s = userdata;
 
+        s->state.generation++;
         if (!now)
                 disruption_set(&s->state.disruption, &s->state.atoms, key, NULL);
 }
@@ -316,6 +318,7 @@ static void volumes_changed(struct scheduler *s)
 {
         const struct cluster_change change = {.event = EVENT_CLAIM, .state = &s->state};
 
+        s->state.generation++;
         scheduler_event(s, "PvcOrPvChange", &change);
 }
 

@@ -13,7 +13,7 @@ struct owners {
 };
 
 void owners_init(struct owners *o);
-void owners_deinit(struct owners *o);
+void owners_deinit(struct owners *o, struct atoms *atoms);
 /* object NULL: gone. selector: spec.selector, a map for Services and ReplicationControllers. */
 void owners_set(struct owners *o, struct atoms *atoms, enum owner_kind kind, const char *key,
                 const struct jnode *selector);

@@ -59,7 +59,7 @@ void state_deinit(struct state *s)
         hashmap_foreach (&s->pods, pod)
                 free(pod->value);
         topologies_deinit(&s->topologies, &s->atoms);
-        owners_deinit(&s->owners);
+        owners_deinit(&s->owners, &s->atoms);
         disruption_deinit(&s->disruption);
         volumes_deinit(&s->volumes, &s->atoms);
         hashmap_deinit(&s->pods);
@@ -68,6 +68,7 @@ void state_deinit(struct state *s)
         hashmap_deinit(&s->namespaces);
         free(s->slots);
         free(s->order);
+        free(s->priorities);
         shapes_deinit(&s->shapes);
         atoms_deinit(&s->atoms);
 }
@@ -117,6 +118,7 @@ void state_set_node(struct state *s, const struct atom *name, struct node_view *
 
         if (!n && !view)
                 return;
+        s->generation++;
         if (!n)
                 n = add_node(s, name);
         images_leave(s, n);
@@ -141,9 +143,37 @@ void usage_add(struct usage *u, const struct shape *shape, int times)
         u->pods += (uint32_t)times;
 }
 
+static void count_priority(struct state *s, int32_t priority, int times)
+{
+        uint32_t i = 0;
+
+        while (i < s->npriorities && s->priorities[i].priority != priority)
+                i++;
+        if (i == s->priorities_cap) {
+                s->priorities_cap = s->priorities_cap ? s->priorities_cap * 2 : 8;
+                s->priorities = mem_realloc(s->priorities, s->priorities_cap, sizeof(*s->priorities));
+        }
+        if (i == s->npriorities)
+                s->priorities[s->npriorities++] = (struct priority_count){.priority = priority};
+        s->priorities[i].pods += (uint32_t)times;
+        if (!s->priorities[i].pods)
+                s->priorities[i] = s->priorities[--s->npriorities];
+}
+
+bool state_has_below(const struct state *s, int32_t priority)
+{
+        for (uint32_t i = 0; i < s->npriorities; i++)
+                if (s->priorities[i].priority < priority)
+                        return true;
+        return false;
+}
+
 static void count(struct state *s, struct pod *pod, int times)
 {
         struct node *n = pod->node;
+
+        s->generation++;
+        count_priority(s, pod->view->shape->priority, times);
 
         usage_add(&n->used, pod->view->shape, times);
         n->npods_with_ports += (uint32_t)(pod->view->shape->nports ? times : 0);
@@ -217,6 +247,7 @@ void state_nominate(struct state *s, struct pod *pod, const struct atom *name)
 
         if (old == n && (n || !name))
                 return;
+        s->generation++;
         if (old) {
                 struct pod **p = &old->nominated;
 
@@ -252,6 +283,7 @@ void state_set_namespace(struct state *s, const char *name, const struct jnode *
         } else if (old) {
                 hashmap_del_u64(&s->namespaces, id(atom));
         }
+        s->generation++;
         if (!now || !old || !label_set_equal(&now->labels, &old->labels))
                 tallies_namespaces_changed(&s->tallies);
         namespace_free(old);

@@ -56,7 +56,14 @@ struct pod {
         uint64_t reported;       /* hash of the condition that was last sent; 0: none */
 };
 
+/* How many pods on nodes have a priority. */
+struct priority_count {
+        int32_t priority;
+        uint32_t pods;
+};
+
 struct state {
+        uint64_t generation; /* counts changes that a cycle's result may depend on */
         struct atoms atoms;
         struct shapes shapes;
         struct hashmap pods;       /* "ns/name" -> struct pod * */
@@ -68,7 +75,9 @@ struct state {
         uint32_t nnodes;   /* with a view */
         uint64_t topology; /* counts changes of which nodes there are, and of their labels */
         struct node **order;
-        uint64_t order_made; /* what topology was then */
+        uint64_t order_made;               /* what topology was then */
+        struct priority_count *priorities; /* in no order */
+        uint32_t npriorities, priorities_cap;
         struct tallies tallies;
         struct topologies topologies;
         struct carriers carriers;
@@ -95,6 +104,8 @@ void state_place(struct state *s, struct pod *pod, const struct atom *node);
 void state_remove(struct state *s, struct pod *pod);
 /* The view of a pod is replaced: what is counted of it follows. */
 void state_set_view(struct state *s, struct pod *pod, struct pod_view *view);
+/* Whether a pod on some node has less priority than that. */
+bool state_has_below(const struct state *s, int32_t priority);
 /* NULL: nominated for no node. */
 void state_nominate(struct state *s, struct pod *pod, const struct atom *node);
 

@@ -67,7 +67,8 @@ void volumes_set_volume(struct volumes *v, struct atoms *atoms, const char *name
         one = mem_new(struct volume_view);
         atom_pool_init(&one->pool, atoms);
         one->has_required = required != NULL;
-        one->required = node_terms_parse(&one->pool, jnode_get(required, "nodeSelectorTerms"), &one->nrequired);
+        if (required)
+                one->required = node_terms_parse(&one->pool, jnode_get(required, "nodeSelectorTerms"), &one->nrequired);
         volume_free(hashmap_put(&v->volumes, name, one));
 }
 

@@ -37,7 +37,7 @@ static struct pod *pod(const char *name, const char *spec)
 
 static void expect(uint64_t now, const char *want)
 {
-        struct pod *got = queue_pop(&q, now);
+        struct pod *got = queue_pop(&q);
 
         if (!want)
                 assert_null(got);
@@ -88,7 +88,7 @@ static void removal_from_the_middle(void **unused)
         for (int i = 0; i < 50; i += 3)
                 queue_remove(&q, pods[i]);
         for (int n = 33; n; n--) {
-                struct pod *p = queue_pop(&q, 99);
+                struct pod *p = queue_pop(&q);
 
                 assert_non_null(p);
                 assert_true(p->view->shape->priority < last);
@@ -186,16 +186,22 @@ static void after_five_minutes_it_is_tried_anyway(void **unused)
         expect(340 * S, "p");
 }
 
-static void a_changed_pod_is_tried_at_once(void **unused)
+static void a_changed_pod_is_tried_again_after_its_backoff(void **unused)
 {
         struct pod *p = pod("p", "");
 
         queue_add(&q, p, 1);
         expect(1, "p");
         queue_put_back(&q, p, FIT, 1 * S);
-        queue_add(&q, p, 1 * S + 5);
-        expect(1 * S + 5, "p");
+        queue_update(&q, p, 1 * S + 5);
+        queue_update(&q, p, 1 * S + 6);
+        expect(1 * S + 6, NULL);
         assert_int_equal(q.rejected_by[PLUGIN_NODE_RESOURCES_FIT], 0);
+        queue_tick(&q, 2 * S);
+        expect(2 * S, "p");
+        queue_put_back(&q, p, FIT, 2 * S);
+        queue_update(&q, p, 90 * S);
+        expect(90 * S, "p");
 }
 
 /* ---- hints about pods ---- */
@@ -246,7 +252,7 @@ static void pods_wake_whom_they_concern(void **unused)
                         .event = row->event, .state = &w.state, .pod = other->view->shape};
 
                 queue_add(&q, waiting, 1);
-                queue_pop(&q, 1);
+                queue_pop(&q);
                 queue_put_back(&q, waiting, 1u << row->plugin, 1);
                 queue_event(&q, "test", &change, 20 * S);
                 if ((queue_count(&q, QUEUE_ACTIVE) == 1) != row->wakes)
@@ -268,7 +274,7 @@ int main(void)
                 TEST(an_unschedulable_pod_waits_for_what_concerns_it),
                 TEST(a_woken_pod_backs_off_first),
                 TEST(after_five_minutes_it_is_tried_anyway),
-                TEST(a_changed_pod_is_tried_at_once),
+                TEST(a_changed_pod_is_tried_again_after_its_backoff),
                 TEST(pods_wake_whom_they_concern),
         };
 
