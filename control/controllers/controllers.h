@@ -7,7 +7,9 @@
 #define CONTROLLERS(X)                                                                                                 \
         X(daemonset)                                                                                                   \
         X(deployment)                                                                                                  \
+        X(endpoints)                                                                                                   \
         X(endpointslice)                                                                                               \
+        X(endpointslicemirroring)                                                                                      \
         X(garbagecollector)                                                                                            \
         X(job)                                                                                                         \
         X(namespace)                                                                                                   \

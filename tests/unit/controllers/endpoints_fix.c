@@ -96,29 +96,74 @@ static char *endpoint_text(struct json_object *slice, struct json_object *e)
         return strbuf_take(&b, NULL);
 }
 
-char *fix_endpoints(struct world *w, const char *service, const char *family)
+struct lines {
+        char **all;
+        size_t n;
+};
+
+static void add_line(struct lines *l, char *text)
 {
-        size_t nslices, n = 0;
-        _cleanup_free_ struct json_object **slices = fix_slices(w, service, NULL, &nslices);
-        _cleanup_free_ char **lines = NULL;
+        l->all = mem_realloc(l->all, l->n + 1, sizeof(*l->all));
+        l->all[l->n++] = text;
+}
+
+/* Sorted; marks those that begin like the one before. */
+static char *join(struct lines *l, bool mark)
+{
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
 
-        for (size_t s = 0; s < nslices; s++) {
-                json_array_foreach (json_get(slices[s], "endpoints"), i, e) {
-                        if (!str_eq(json_get_str(slices[s], "addressType"), family))
-                                continue;
-                        lines = mem_realloc(lines, n + 1, sizeof(*lines));
-                        lines[n++] = endpoint_text(slices[s], e);
-                }
-        }
-        if (n)
-                qsort(lines, n, sizeof(*lines), by_text);
-        for (size_t i = 0; i < n; i++) {
-                size_t name = strcspn(lines[i], "=") + 1;
+        if (l->n)
+                qsort(l->all, l->n, sizeof(*l->all), by_text);
+        for (size_t i = 0; i < l->n; i++) {
+                size_t name = strcspn(l->all[i], "=") + 1;
+                bool again = mark && i && !strncmp(l->all[i], l->all[i - 1], name);
 
-                strbuf_printf(&b, "%s%s\n", lines[i], i && !strncmp(lines[i], lines[i - 1], name) ? " twice" : "");
+                strbuf_printf(&b, "%s%s\n", l->all[i], again ? " twice" : "");
         }
-        for (size_t i = 0; i < n; i++)
-                free(lines[i]);
+        for (size_t i = 0; i < l->n; i++)
+                free(l->all[i]);
+        free(l->all);
         return strbuf_take(&b, NULL);
+}
+
+char *fix_endpoints(struct world *w, const char *service, const char *family)
+{
+        size_t n;
+        _cleanup_free_ struct json_object **slices = fix_slices(w, service, NULL, &n);
+        struct lines lines = {0};
+
+        for (size_t s = 0; s < n; s++) {
+                json_array_foreach (json_get(slices[s], "endpoints"), i, e)
+                        if (str_eq(json_get_str(slices[s], "addressType"), family))
+                                add_line(&lines, endpoint_text(slices[s], e));
+        }
+        return join(&lines, true);
+}
+
+static void add_addresses(struct lines *l, struct json_object *subset, const char *list, const char *mark)
+{
+        json_array_foreach (json_get(subset, list), i, a) {
+                const char *pod = json_at_str(a, "targetRef.name");
+
+                json_array_foreach (json_get(subset, "ports"), j, p)
+                        add_line(l, mem_printf("%s=%s %s:%d/%s%s", pod ? pod : "", json_get_str(a, "ip"),
+                                               json_get_str(p, "name"), (int)json_get_i64(p, "port", -1),
+                                               json_get_str(p, "protocol"), mark));
+                if (!json_len(json_get(subset, "ports")))
+                        add_line(l, mem_printf("%s=%s%s", pod ? pod : "", json_get_str(a, "ip"), mark));
+        }
+}
+
+char *fix_legacy(struct world *w, const char *service)
+{
+        struct json_object *o = world_get(w, &res_endpoints, "d", service);
+        struct lines lines = {0};
+
+        if (!o)
+                return mem_strdup("none");
+        json_array_foreach (json_get(o, "subsets"), i, subset) {
+                add_addresses(&lines, subset, "addresses", "");
+                add_addresses(&lines, subset, "notReadyAddresses", " -");
+        }
+        return join(&lines, false);
 }

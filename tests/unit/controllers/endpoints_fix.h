@@ -19,3 +19,6 @@ char *fix_endpoints(struct world *w, const char *service, const char *family);
 /* Those of the service that the controller with that name manages (NULL: all), as borrowed trees in an array that the
  * caller frees. */
 struct json_object **fix_slices(struct world *w, const char *service, const char *manager, size_t *ret_n);
+/* "web-1=10.0.0.1 http:8080/TCP" lines of an Endpoints object, one for each address and port, sorted; addresses that
+ * are not ready have " -" behind them. "none" when there is no such object. The caller frees it. */
+char *fix_legacy(struct world *w, const char *service);

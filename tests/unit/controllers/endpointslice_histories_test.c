@@ -20,37 +20,38 @@
 #define PODS      14
 #define NODES     3
 #define STEPS     60
-#define SEEDS     60
+#define SEEDS     30
 #define SLICE_MAX 3 /* endpoints of a slice: so that there are several */
 
-static const struct controller *const only[] = {&controller_endpointslice};
+static const struct controller *const three[] = {&controller_endpoints, &controller_endpointslice,
+                                                 &controller_endpointslicemirroring};
 static const struct config config = {.endpoints_per_slice = SLICE_MAX};
 
 /* ---- what users and kubelets do ---- */
 
 static const char *selector(struct world *w)
 {
-        static const char *const all[] = {"{'app':'a'}", "{'app':'b'}", "{'app':'a','tier':'x'}", "null"};
+        static const char *const maps[] = {"{'app':'a'}", "{'app':'b'}", "{'app':'a','tier':'x'}", "null"};
 
-        return all[world_random(w, ARRAY_SIZE(all))];
+        return maps[world_random(w, ARRAY_SIZE(maps))];
 }
 
 static const char *ports(struct world *w)
 {
-        static const char *const all[] = {
+        static const char *const lists[] = {
                 "{'name':'web','port':80,'targetPort':'http'}",
                 "{'name':'web','port':80,'targetPort':8080}",
                 "{'name':'web','port':80,'targetPort':'http'},{'name':'more','port':81,'targetPort':9000}",
         };
 
-        return all[world_random(w, ARRAY_SIZE(all))];
+        return lists[world_random(w, ARRAY_SIZE(lists))];
 }
 
 static const char *traffic(struct world *w)
 {
-        static const char *const all[] = {"null", "'PreferClose'", "'PreferSameNode'"};
+        static const char *const names[] = {"null", "'PreferClose'", "'PreferSameNode'"};
 
-        return all[world_random(w, ARRAY_SIZE(all))];
+        return names[world_random(w, ARRAY_SIZE(names))];
 }
 
 static void touch_service(struct world *w)
@@ -125,20 +126,34 @@ static void touch_slice(struct world *w)
 {
         size_t n;
         _cleanup_free_ struct json_object **slices = world_list(w, &res_endpointslices, "d", &n);
+        struct json_object *slice = n ? slices[world_random(w, n)] : NULL;
         _cleanup_free_ char *name = NULL;
+        bool v6;
 
         if (!n)
                 return;
-        name = mem_strdup(json_at_str(slices[world_random(w, n)], "metadata.name"));
+        name = mem_strdup(json_at_str(slice, "metadata.name"));
+        v6 = str_eq(json_get_str(slice, "addressType"), "IPv6");
         if (world_random(w, 2))
                 world_delete(w, &res_endpointslices, "d", name, NULL);
         else
-                world_patch(w, &res_endpointslices, "d", name, "{'endpoints':[{'addresses':['1.2.3.4']}]}");
+                world_patch(w, &res_endpointslices, "d", name, "{'endpoints':[{'addresses':['%s']}]}",
+                            v6 ? "fd00::5" : "1.2.3.4");
+}
+
+/* Somebody writes Endpoints of a Service, with or without a selector. */
+static void touch_endpoints(struct world *w)
+{
+        world_apply(w,
+                    "{'apiVersion':'v1','kind':'Endpoints','metadata':{'namespace':'d','name':'s%u'},'subsets':[{"
+                    "'addresses':[{'ip':'1.2.3.%u'},{'ip':'fd00::%u'}],'ports':[{'name':'x','port':%u}]}]}",
+                    (unsigned int)world_random(w, SERVICES), 1 + (unsigned int)world_random(w, 3),
+                    1 + (unsigned int)world_random(w, 3), 1 + (unsigned int)world_random(w, 2));
 }
 
 static void one_thing(struct world *w)
 {
-        uint64_t what = world_random(w, 20);
+        uint64_t what = world_random(w, 21);
 
         if (what < 4)
                 touch_service(w);
@@ -148,6 +163,8 @@ static void one_thing(struct world *w)
                 touch_node(w);
         else if (what < 19)
                 touch_slice(w);
+        else if (what < 20)
+                touch_endpoints(w);
         else
                 world_kubelet(w, NODES, NULL, NULL);
 }
@@ -190,13 +207,30 @@ static void write_wanted(struct world *w, struct strbuf *b, struct json_object *
         strbuf_add_char(b, '\n');
 }
 
+/* The same for Endpoints: a line for each port. */
+static void write_legacy(struct strbuf *b, struct json_object *spec, struct json_object *json)
+{
+        _cleanup_(kobj_unrefp) const struct kobj *pod = kobj_from_json(&res_pods, json);
+        bool any = json_get_bool(spec, "publishNotReadyAddresses", false);
+
+        if (!is_selected(spec, pod) || pod_is_finished(pod) || !pod->pod->nips || (pod->deleted_s && !any))
+                return;
+        for (size_t i = json_len(json_get(spec, "ports")); i-- > 0;) { /* "more" is before "web" */
+                struct json_object *port = json_idx(json_get(spec, "ports"), i);
+
+                if (port_in(pod, port) >= 0)
+                        strbuf_printf(b, "%s=%s %s:%d/TCP%s\n", pod->name, pod->pod->ips[0], json_get_str(port, "name"),
+                                      (int)port_in(pod, port), any || pod_is_ready(pod) ? "" : " -");
+        }
+}
+
 static int by_name(const void *a, const void *b)
 {
         return strcmp(json_at_str(*(struct json_object *const *)a, "metadata.name"),
                       json_at_str(*(struct json_object *const *)b, "metadata.name"));
 }
 
-static char *wanted(struct world *w, struct json_object *spec)
+static char *wanted(struct world *w, struct json_object *spec, bool legacy)
 {
         size_t n;
         _cleanup_free_ struct json_object **pods = world_list(w, &res_pods, "d", &n);
@@ -204,7 +238,10 @@ static char *wanted(struct world *w, struct json_object *spec)
 
         qsort(pods, n, sizeof(*pods), by_name);
         for (size_t i = 0; i < n; i++)
-                write_wanted(w, &b, spec, pods[i]);
+                if (legacy)
+                        write_legacy(&b, spec, pods[i]);
+                else
+                        write_wanted(w, &b, spec, pods[i]);
         return strbuf_take(&b, NULL);
 }
 
@@ -250,19 +287,40 @@ static void check_slices(struct world *w, struct json_object *service, const cha
         }
 }
 
+/* Without a selector: what is in the Endpoints is in the mirroring slices. */
+static void check_mirror(struct world *w, const char *name)
+{
+        size_t n, in_slices = 0, in_endpoints = 0;
+        _cleanup_free_ struct json_object **slices =
+                fix_slices(w, name, "endpointslicemirroring-controller.k8s.io", &n);
+        struct json_object *o = world_get(w, &res_endpoints, "d", name);
+
+        for (size_t i = 0; i < n; i++)
+                in_slices += json_len(json_get(slices[i], "endpoints"));
+        json_array_foreach (json_get(o, "subsets"), i, subset)
+                in_endpoints +=
+                        json_len(json_get(subset, "addresses")) + json_len(json_get(subset, "notReadyAddresses"));
+        assert_int_equal(in_slices, in_endpoints);
+}
+
 static void check_service(struct world *w, const char *name)
 {
         struct json_object *service = world_get(w, &res_services, "d", name);
         _cleanup_free_ char *is = fix_endpoints(w, name, "IPv4"), *should = NULL;
+        _cleanup_free_ char *old = fix_legacy(w, name), *old_should = NULL;
 
         if (!service) {
                 assert_string_equal(is, "");
                 return;
         }
-        if (!json_has(json_get(service, "spec"), "selector"))
-                return; /* whatever it had when it selected, stays */
-        should = wanted(w, json_get(service, "spec"));
+        if (!json_has(json_get(service, "spec"), "selector")) {
+                check_mirror(w, name); /* and whatever it had when it selected, stays */
+                return;
+        }
+        should = wanted(w, json_get(service, "spec"), false);
         assert_string_equal(is, should);
+        old_should = wanted(w, json_get(service, "spec"), true);
+        assert_string_equal(old, old_should);
         check_slices(w, service, name);
 }
 
@@ -285,8 +343,8 @@ static void play(uint64_t seed, struct world_opts opts)
         _cleanup_(world_freep) struct world *w = NULL;
 
         opts.seed = seed;
-        opts.controllers = only;
-        opts.ncontrollers = 1;
+        opts.controllers = three;
+        opts.ncontrollers = ARRAY_SIZE(three);
         opts.config = &config;
         w = world_new(&opts);
         print_message("seed %llu\r", (unsigned long long)seed);
@@ -296,6 +354,10 @@ static void play(uint64_t seed, struct world_opts opts)
                         world_step(w);
                 if (world_random(w, 20) == 0)
                         world_pass(w, world_random(w, 3000));
+                if (!opts.refuse && i % 10 == 0) {
+                        world_pass(w, 120000);
+                        check_rest(w);
+                }
         }
         world_pass(w, 1200000);
         check_rest(w);

@@ -186,6 +186,20 @@ static void a_pod_that_ends_serves_but_is_not_ready(void **state)
         expect(w, "web", "b=10.0.0.2 http:8080/TCP\n");
 }
 
+static void a_pod_leaves_and_enters_by_its_labels(void **state)
+{
+        _cleanup_(world_freep) struct world *w = new_world();
+
+        fix_pod(w, "a", "'app':'web'", "n1", "10.0.0.1", true);
+        fix_service(w, "web", WEB);
+        fix_service(w, "db", "'selector':{'app':'db'},'ports':[{'name':'sql','port':80}]");
+        world_pass(w, 3000);
+        world_patch(w, &res_pods, "d", "a", "{'metadata':{'labels':{'app':'db'}}}");
+        world_settle(w);
+        expect(w, "web", "");
+        expect(w, "db", "a=10.0.0.1 ready serving sql:80/TCP\n");
+}
+
 static void a_headless_service_tells_hostnames(void **state)
 {
         _cleanup_(world_freep) struct world *w = new_world();
@@ -450,6 +464,7 @@ int main(void)
                 cmocka_unit_test(ports_are_looked_up_in_each_pod),
                 cmocka_unit_test(what_is_no_endpoint_is_left_out),
                 cmocka_unit_test(a_pod_that_ends_serves_but_is_not_ready),
+                cmocka_unit_test(a_pod_leaves_and_enters_by_its_labels),
                 cmocka_unit_test(a_headless_service_tells_hostnames),
                 cmocka_unit_test(a_changed_pod_is_one_write_of_its_slice),
                 cmocka_unit_test(new_endpoints_fill_what_has_room),
