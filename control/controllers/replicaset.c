@@ -301,6 +301,7 @@ const struct controller controller_replicaset = {
 
 const struct controller controller_replicationcontroller = {
         .name = "replicationcontroller",
+        .event_source = "replication-controller",
         .watches = (const struct watch[]){{&res_replicationcontrollers, set_changed}, {&res_pods, pod_changed}, {0}},
         .sync = sync_set,
         .state_new = state_of_controllers,
