@@ -7,10 +7,14 @@
  *   <path>_<flows>_ns       packets of so many connections in turn, that have begun before
  *   <path>_new_<flows>_ns   each packet begins a connection, among so many others, in a table that has room for it
  *   <path>_new_full_ns      the same in a table of the default size that is full: each takes the place of another
+ *   <path>_memory_<flows>_ns  the parsing program that also reads one entry anywhere in that table: for the processor's
+ *                           wait alone
  *   <path>_ns               no connection state
  * One JSON object a figure: value (the median), min, max (of the rounds), rounds, unit.
  *
- * Tables are four times as large as their connections' entries, so that hardly any set has more of them than room.
+ * Tables are four times as large as their connections' entries, so that hardly any set has more of them than room: of
+ * 64 MB for 1 and 64k, of 1 GB for 1m; for 16k it is that of the default size, 16 MB. Connections take turns, one
+ * packet each, and their places in the table have no order: no packet finds in the cache what the one before has used.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -55,7 +59,8 @@ static const struct crowd crowds[] = {
         {"1", 1, 65536, true, false},
         {"64k", 65536, 65536, true, false},
         {"1m", 1048576, 1048576, true, false},
-        {"full", 4 * 16384 * FLOW_WAYS / 2, 16384, false, true},
+        {"16k", 16384, FLOW_SETS_DEFAULT, true, false},
+        {"full", 4 * FLOW_SETS_DEFAULT *FLOW_WAYS / 2, FLOW_SETS_DEFAULT, false, true},
 };
 
 /* What is measured: packets at a hook. */
@@ -71,7 +76,7 @@ struct path {
 struct bench {
         struct lab lab;
         struct bpf_object *restore;
-        int image, next[2], run[2], parse[2]; /* of TC, of XDP */
+        int image, next[2], run[2], parse[2], memory[2]; /* of TC, of XDP */
         int rounds;
 };
 
@@ -167,6 +172,21 @@ static int map(const struct bench *b, const char *name)
         return fd;
 }
 
+static struct bpf_object *open_restore(const char *path, int flows, uint32_t sets)
+{
+        struct bpf_object *o = bpf_object__open_file(path, NULL);
+        struct bpf_map *m;
+
+        if (!o || bpf_map__reuse_fd(bpf_object__find_map_by_name(o, "flows"), flows) < 0)
+                die(path);
+        for (m = bpf_object__next_map(o, NULL); m; m = bpf_object__next_map(o, m))
+                if (strstr(bpf_map__name(m), ".rodata") && bpf_map__set_initial_value(m, &sets, sizeof(sets)) < 0)
+                        die("cannot tell the size of the flow table");
+        if (bpf_object__load(o) < 0)
+                die(path);
+        return o;
+}
+
 static void open_bench(struct bench *ret, bool tunnel, uint32_t sets)
 {
         const char *build = getenv("FL_BUILD");
@@ -180,9 +200,7 @@ static void open_bench(struct bench *ret, bool tunnel, uint32_t sets)
                 knobs.flags &= ~(uint32_t)KNOB_TUNNEL;
         lab_open(&ret->lab, &knobs);
         snprintf(path, sizeof(path), "%s/bench/restore.bpf.o", build ? build : "build");
-        ret->restore = bpf_object__open_file(path, NULL);
-        if (!ret->restore || bpf_object__load(ret->restore) < 0)
-                die(path);
+        ret->restore = open_restore(path, ret->lab.map[MAP_FLOWS], sets);
         ret->image = map(ret, "image");
         ret->next[0] = map(ret, "next_tc");
         ret->next[1] = map(ret, "next_xdp");
@@ -190,6 +208,8 @@ static void open_bench(struct bench *ret, bool tunnel, uint32_t sets)
         ret->run[1] = program(ret, "restore_xdp");
         ret->parse[0] = program(ret, "parse_tc");
         ret->parse[1] = program(ret, "parse_xdp");
+        ret->memory[0] = program(ret, "memory_tc");
+        ret->memory[1] = program(ret, "memory_xdp");
         ret->rounds = getenv("FL_QUICK") ? 5 : ROUNDS_MAX;
         services(ret);
 }
@@ -349,6 +369,23 @@ static void measure_new(struct bench *b, const struct path *path, const struct c
         check_begun(path, true, (uint64_t)rounds * REPEAT_NEW, connections);
 }
 
+/* What a wait for one entry of the table costs here and now. */
+static void measure_memory(struct bench *b, const struct path *path, struct rounds *ret)
+{
+        struct packet packet;
+        struct restore image;
+        bool xdp = path->hook == HOOK_EDGE;
+
+        packet_build(&packet, &path->packet, 4);
+        image = image_of(&packet, path, 1);
+        set_image(b, &image);
+        for (ret->count = 0; ret->count < b->rounds; ret->count++) {
+                ret->program[ret->count] =
+                        run(b, path, &packet, b->memory[xdp], REPEAT, xdp ? (int)XDP_PASS : TC_ACT_OK);
+                run_parse(b, path, &packet, ret);
+        }
+}
+
 static void measure_crowd(struct bench *b, const struct path *path, const struct crowd *crowd)
 {
         struct rounds rounds;
@@ -356,6 +393,8 @@ static void measure_crowd(struct bench *b, const struct path *path, const struct
         if (crowd->established) {
                 measure_established(b, path, crowd->flows, &rounds);
                 tell(path->name, "_", crowd->name, &rounds);
+                measure_memory(b, path, &rounds);
+                tell(path->name, "_memory_", crowd->name, &rounds);
         }
         measure_new(b, path, crowd, &rounds);
         tell(path->name, "_new_", crowd->name, &rounds);

@@ -4,7 +4,9 @@
  * headers anew and go on to the program under test, of which there is one array for each type.
  *
  * The programs that are compared with find the headers of Ethernet, IP and TCP or UDP, read the tuple, and pass the
- * packet: what no program of this kind can do without.
+ * packet: what no program of this kind can do without. Those for memory do that, and read one entry of the flow table,
+ * anywhere in it: what a program that remembers connections has to wait for at least. Where the next one reads depends
+ * on what was read, or the processor would be at several packets' entries at a time.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -19,6 +21,18 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bench/bpf/restore.h"
+#include "bpf/abi/maps.h"
+
+const volatile __u32 flow_sets = 1; /* of the map that takes the place of this one */
+__u64 turn, last_read;
+
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __type(key, __u32);
+        __type(value, struct flow_set);
+        __uint(max_entries, 1);
+        __uint(map_flags, BPF_F_MMAPABLE);
+} flows SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -95,6 +109,20 @@ static __always_inline bool parse(const void *data, const void *end)
         return parse_l4(v6 + 1, end, v6->nexthdr);
 }
 
+/* Both cache lines of it. */
+static __always_inline void read_entry(void)
+{
+        __u64 h = (turn++ + last_read) * 0x9e3779b97f4a7c15ULL;
+        const struct flow_set *set;
+        __u32 n;
+
+        h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ULL;
+        n = (h ^ h >> 29) & (flow_sets - 1);
+        set = bpf_map_lookup_elem(&flows, &n);
+        if (set)
+                last_read = set->flow[h >> 61].control + set->flow[h >> 61].peer;
+}
+
 SEC("tc")
 int restore_tc(struct __sk_buff *skb)
 {
@@ -109,6 +137,13 @@ int parse_tc(struct __sk_buff *skb)
         return parse((void *)(long)skb->data, (void *)(long)skb->data_end) ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
+SEC("tc")
+int memory_tc(struct __sk_buff *skb)
+{
+        read_entry();
+        return parse((void *)(long)skb->data, (void *)(long)skb->data_end) ? TC_ACT_OK : TC_ACT_SHOT;
+}
+
 SEC("xdp.frags")
 int restore_xdp(struct xdp_md *xdp)
 {
@@ -120,6 +155,13 @@ int restore_xdp(struct xdp_md *xdp)
 SEC("xdp.frags")
 int parse_xdp(struct xdp_md *xdp)
 {
+        return parse((void *)(long)xdp->data, (void *)(long)xdp->data_end) ? XDP_PASS : XDP_DROP;
+}
+
+SEC("xdp.frags")
+int memory_xdp(struct xdp_md *xdp)
+{
+        read_entry();
         return parse((void *)(long)xdp->data, (void *)(long)xdp->data_end) ? XDP_PASS : XDP_DROP;
 }
 
