@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "controllers/common/claim.h"
@@ -17,47 +16,6 @@
 
 #define ORPHAN     "orphan"
 #define FOREGROUND "foregroundDeletion"
-#define GONE_MAX   65536 /* UIDs that are remembered */
-
-/* ---- UIDs that are gone: the last ones, oldest forgotten first ---- */
-
-struct gone {
-        struct hashmap uids; /* UID, owned by the ring -> itself */
-        char *ring[GONE_MAX];
-        size_t at;
-};
-
-static void *gone_new(struct runner *r)
-{
-        struct gone *g = mem_new(struct gone);
-
-        hashmap_init(&g->uids, HASHMAP_STR);
-        return g;
-}
-
-static void gone_free(void *state)
-{
-        struct gone *g = state;
-
-        for (size_t i = 0; i < GONE_MAX; i++)
-                free(g->ring[i]);
-        hashmap_deinit(&g->uids);
-        free(g);
-}
-
-static void gone_add(struct gone *g, const char *uid)
-{
-        char **place = &g->ring[g->at];
-
-        if (hashmap_get(&g->uids, uid))
-                return;
-        if (*place)
-                hashmap_del(&g->uids, *place);
-        free(*place);
-        *place = mem_strdup(uid);
-        hashmap_put(&g->uids, *place, *place);
-        g->at = (g->at + 1) % GONE_MAX;
-}
 
 /* ---- keys: "plural.group|ns/name" ---- */
 
@@ -122,7 +80,6 @@ static void add_waiting_owners(struct runner *r, const struct kobj *o)
 static void changed(struct runner *r, const struct kobj *old, const struct kobj *now)
 {
         if (!now || (old && !str_eq(old->uid, now->uid))) {
-                gone_add(runner_state(r), old->uid);
                 add_dependents(r, old->uid);
                 add_waiting_owners(r, old);
         }
@@ -229,12 +186,10 @@ static struct owners_found classify(const struct sync *s, const struct kobj *o)
 /* Nothing is deleted on the word of a cache that may be behind. */
 static void confirm_dangling(struct sync *s, const struct kobj *o, const struct owners_found *f)
 {
-        struct gone *gone = s->state;
-
         for (size_t i = 0; i < o->nowners; i++) {
                 const struct owner *ref = &o->owners[i];
 
-                if (f->of[i] == DANGLING && !hashmap_get(&gone->uids, ref->uid))
+                if (f->of[i] == DANGLING && !lister_saw_end(s->lister, ref->uid))
                         plan_confirm_absent(s, resource_by_kind(ref->api_version, ref->kind), o->ns, ref->name,
                                             ref->uid);
         }
@@ -300,7 +255,5 @@ const struct controller controller_garbagecollector = {
         .watches = (const struct watch[]){{0}},
         .any = changed,
         .sync = sync_object,
-        .state_new = gone_new,
-        .state_free = gone_free,
         .backoff_max_ms = 30000,
 };

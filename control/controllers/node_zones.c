@@ -5,7 +5,7 @@
 #include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "controllers/node_health.h"
+#include "controllers/node_vitals.h"
 
 #define COUNT_EVERY_MS 500 /* a thousand nodes that fail at once need not be counted a thousand times */
 #define PARTIAL_MIN    2   /* so many may fail in a zone of any size */

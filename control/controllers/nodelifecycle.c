@@ -13,13 +13,13 @@
 #include "base/str.h"
 #include "controllers/common/conditions.h"
 #include "controllers/common/pods.h"
-#include "controllers/node_health.h"
+#include "controllers/node_vitals.h"
 
 #define LEASES         "kube-node-lease"
 #define ZONES_AGAIN_MS 5000
 
 struct lifecycle {
-        struct health *health;
+        struct vitals *vitals;
         struct zones *zones;
 };
 
@@ -27,7 +27,7 @@ static void *lifecycle_new(struct runner *r)
 {
         struct lifecycle *l = mem_new(struct lifecycle);
 
-        l->health = health_new();
+        l->vitals = vitals_new();
         l->zones = zones_new();
         return l;
 }
@@ -36,7 +36,7 @@ static void lifecycle_free(void *state)
 {
         struct lifecycle *l = state;
 
-        health_free(l->health);
+        vitals_free(l->vitals);
         zones_free(l->zones);
         free(l);
 }
@@ -48,7 +48,7 @@ static void on_lease(struct runner *r, const struct kobj *old, const struct kobj
 
         if (!now || !str_eq(now->ns, LEASES))
                 return;
-        health_seen(l->health, now->name, runner_mono_ms(r));
+        vitals_seen(l->vitals, now->name, runner_mono_ms(r));
         node = lister_find(runner_lister(r), &res_nodes, now->name);
         if (node && node_ready(node) == TRI_UNKNOWN)
                 runner_add_object(r, node);
@@ -59,10 +59,10 @@ static void on_node(struct runner *r, const struct kobj *old, const struct kobj 
         struct lifecycle *l = runner_state(r);
 
         if (!now || (old && !str_eq(old->uid, now->uid)))
-                health_forget(l->health, old->name);
+                vitals_forget(l->vitals, old->name);
         if (!now)
                 return;
-        health_status(l->health, now, runner_mono_ms(r));
+        vitals_status(l->vitals, now, runner_mono_ms(r));
         runner_add_object(r, now);
 }
 
@@ -151,7 +151,7 @@ static bool wants_eviction(struct sync *s, const struct kobj *node, const struct
 {
         struct lifecycle *l = s->state;
         uint64_t period_ms = (uint64_t)s->config->node_period_ms, wait_ms;
-        uint64_t down_ms = health_down_ms(l->health, node, s->mono_ms);
+        uint64_t down_ms = vitals_down_ms(l->vitals, node, s->mono_ms);
         bool allowed;
 
         if (zones_all_down(l->zones, s->lister, s->config, s->mono_ms)) {
@@ -294,7 +294,7 @@ static void sync_node(struct sync *s)
 
         if (!node || node->deleted_s)
                 return;
-        left_ms = health_left_ms(l->health, node, s->config, s->mono_ms);
+        left_ms = vitals_left_ms(l->vitals, node, s->config, s->mono_ms);
         if (left_ms)
                 plan_after(s, left_ms);
         else

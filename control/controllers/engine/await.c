@@ -42,7 +42,8 @@ void await_object(struct job *j, const struct resource *r, const char *key, cons
         a = mem_new(struct await);
         *a = (struct await){.job = j, .version = version, .deleted = deleted};
         str_copy(a->uid, sizeof(a->uid), uid);
-        if (is_met(a, lister_find(e->lister, r, key))) {
+        /* Others may have deleted it before the answer came. */
+        if (is_met(a, lister_find(e->lister, r, key)) || lister_saw_end(e->lister, a->uid)) {
                 free(a);
                 return;
         }

@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "controllers/engine/lister.h"
 
+#define GONE_MAX 65536
+
 enum index {
         INDEX_NS,
         INDEX_CONTROLLER, /* its UID; "/NAMESPACE" for orphans: no UID begins with a slash */
@@ -47,14 +49,25 @@ struct kept {
         struct hashmap indexes[INDEX_COUNT]; /* value -> struct bucket * */
 };
 
+/* UIDs of objects that are gone, the oldest forgotten first. */
+struct gone {
+        struct hashmap uids; /* UID, owned by the ring -> itself */
+        char *ring[GONE_MAX];
+        size_t at;
+};
+
 struct lister {
         struct kept **kept;
         size_t n;
+        struct gone gone;
 };
 
 struct lister *lister_new(void)
 {
-        return mem_new(struct lister);
+        struct lister *c = mem_new(struct lister);
+
+        hashmap_init(&c->gone.uids, HASHMAP_STR);
+        return c;
 }
 
 static struct kept *kept_of(const struct lister *c, const struct resource *r)
@@ -202,11 +215,32 @@ static const struct kobj *entry_free(struct kept *k, struct entry *e)
         return o;
 }
 
+static void remember_end(struct gone *g, const char *uid)
+{
+        char **place = &g->ring[g->at];
+
+        if (hashmap_get(&g->uids, uid))
+                return;
+        if (*place)
+                hashmap_del(&g->uids, *place);
+        free(*place);
+        *place = mem_strdup(uid);
+        hashmap_put(&g->uids, *place, *place);
+        g->at = (g->at + 1) % GONE_MAX;
+}
+
+bool lister_saw_end(const struct lister *c, const char *uid)
+{
+        return hashmap_get(&c->gone.uids, uid) != NULL;
+}
+
 const struct kobj *lister_set(struct lister *c, const struct resource *r, const char *key, const struct kobj *now)
 {
         struct kept *k = kept_of(c, r);
         struct entry *old = now ? hashmap_put(&k->entries, now->key, entry_new(k, now)) : hashmap_del(&k->entries, key);
 
+        if (old && (!now || !str_eq(old->object->uid, now->uid)))
+                remember_end(&c->gone, old->object->uid);
         return old ? entry_free(k, old) : NULL;
 }
 
@@ -225,6 +259,9 @@ void lister_free(struct lister *c)
                 free(k);
         }
         free(c->kept);
+        for (size_t i = 0; i < GONE_MAX; i++)
+                free(c->gone.ring[i]);
+        hashmap_deinit(&c->gone.uids);
         free(c);
 }
 

@@ -44,6 +44,9 @@ struct kobjs lister_labelled(const struct lister *c, const struct resource *r, c
 size_t lister_count(const struct lister *c, const struct resource *r);
 size_t lister_count_in(const struct lister *c, const struct resource *r, const char *ns);
 
+/* The object with that UID was here and went, among the last 65,536 that did: it never comes back. */
+bool lister_saw_end(const struct lister *c, const char *uid);
+
 /* For who fills it. */
 struct lister *lister_new(void);
 void lister_free(struct lister *c);

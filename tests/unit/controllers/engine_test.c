@@ -175,6 +175,42 @@ static void refusals_end_a_slow_start(void **state)
         assert_null(strstr(strchr(world_events(w), '\n') + 1, "\n"));
 }
 
+/* Somebody deletes pods the moment they are there, before the answers to their creation come: nothing waits for them.
+ */
+static void delete_all(struct world *w, void *userdata)
+{
+        bool *busy = userdata;
+        size_t n;
+
+        if (*busy)
+                return;
+        *busy = true;
+        if (world_random(w, 2)) {
+                _cleanup_free_ struct json_object **pods = world_list(w, &res_pods, "d", &n);
+
+                for (size_t i = 0; i < n; i++)
+                        world_delete(w, &res_pods, "d", json_at_str(pods[i], "metadata.name"), NULL);
+        }
+        *busy = false;
+}
+
+static void what_others_deleted_at_once_is_not_waited_for(void **state)
+{
+        for (uint64_t seed = 0; seed < 20; seed++) {
+                bool busy = true;
+                _cleanup_(world_freep) struct world *w = world_new(&(struct world_opts){
+                        .seed = seed, .controllers = only, .ncontrollers = 1, .check = delete_all, .userdata = &busy});
+
+                want(w, 3);
+                busy = false;
+                for (int i = 0; i < 300; i++)
+                        world_step(w);
+                busy = true;
+                world_pass(w, 5000);
+                assert_int_equal(world_count(w, &res_pods, "d"), 3);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -183,6 +219,7 @@ int main(void)
                 cmocka_unit_test(lost_answers_make_no_duplicates),
                 cmocka_unit_test(it_converges_through_refusals_and_crashes),
                 cmocka_unit_test(refusals_end_a_slow_start),
+                cmocka_unit_test(what_others_deleted_at_once_is_not_waited_for),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

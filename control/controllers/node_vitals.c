@@ -4,7 +4,7 @@
 #include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "controllers/node_health.h"
+#include "controllers/node_vitals.h"
 
 struct sign {
         uint64_t seen_ms;
@@ -12,41 +12,41 @@ struct sign {
         uint64_t down_ms;    /* since when it is not ready; 0: it is */
 };
 
-struct health {
+struct vitals {
         struct hashmap signs; /* node -> struct sign * */
 };
 
-struct health *health_new(void)
+struct vitals *vitals_new(void)
 {
-        struct health *h = mem_new(struct health);
+        struct vitals *v = mem_new(struct vitals);
 
-        hashmap_init(&h->signs, HASHMAP_STR_OWNED);
-        return h;
+        hashmap_init(&v->signs, HASHMAP_STR_OWNED);
+        return v;
 }
 
-void health_free(struct health *h)
+void vitals_free(struct vitals *v)
 {
-        hashmap_foreach (&h->signs, slot)
+        hashmap_foreach (&v->signs, slot)
                 free(slot->value);
-        hashmap_deinit(&h->signs);
-        free(h);
+        hashmap_deinit(&v->signs);
+        free(v);
 }
 
-static struct sign *sign_of(struct health *h, const char *node, uint64_t now_ms)
+static struct sign *sign_of(struct vitals *v, const char *node, uint64_t now_ms)
 {
-        struct sign *s = hashmap_get(&h->signs, node);
+        struct sign *s = hashmap_get(&v->signs, node);
 
         if (s)
                 return s;
         s = mem_new(struct sign);
         s->seen_ms = now_ms;
-        hashmap_put(&h->signs, node, s);
+        hashmap_put(&v->signs, node, s);
         return s;
 }
 
-void health_seen(struct health *h, const char *node, uint64_t now_ms)
+void vitals_seen(struct vitals *v, const char *node, uint64_t now_ms)
 {
-        sign_of(h, node, now_ms)->seen_ms = now_ms;
+        sign_of(v, node, now_ms)->seen_ms = now_ms;
 }
 
 static int64_t latest_heartbeat(const struct node *n)
@@ -59,9 +59,9 @@ static int64_t latest_heartbeat(const struct node *n)
 }
 
 /* What we wrote ourselves (Unknown) leaves the heartbeats as they were. */
-void health_status(struct health *h, const struct kobj *node, uint64_t now_ms)
+void vitals_status(struct vitals *v, const struct kobj *node, uint64_t now_ms)
 {
-        struct sign *s = sign_of(h, node->name, now_ms);
+        struct sign *s = sign_of(v, node->name, now_ms);
         int64_t latest = latest_heartbeat(node->node);
 
         if (node_ready(node) == TRI_TRUE)
@@ -74,23 +74,23 @@ void health_status(struct health *h, const struct kobj *node, uint64_t now_ms)
         s->seen_ms = now_ms;
 }
 
-uint64_t health_down_ms(struct health *h, const struct kobj *node, uint64_t now_ms)
+uint64_t vitals_down_ms(struct vitals *v, const struct kobj *node, uint64_t now_ms)
 {
-        const struct sign *s = sign_of(h, node->name, now_ms);
+        const struct sign *s = sign_of(v, node->name, now_ms);
 
         return s->down_ms ? now_ms - s->down_ms : 0;
 }
 
-void health_forget(struct health *h, const char *node)
+void vitals_forget(struct vitals *v, const char *node)
 {
-        free(hashmap_del(&h->signs, node));
+        free(hashmap_del(&v->signs, node));
 }
 
-uint64_t health_left_ms(struct health *h, const struct kobj *node, const struct config *c, uint64_t now_ms)
+uint64_t vitals_left_ms(struct vitals *v, const struct kobj *node, const struct config *c, uint64_t now_ms)
 {
         bool never = !node_condition(node->node, "Ready");
         uint64_t grace = (uint64_t)(never ? c->node_startup_grace_ms : c->node_grace_ms);
-        uint64_t ends = sign_of(h, node->name, now_ms)->seen_ms + grace;
+        uint64_t ends = sign_of(v, node->name, now_ms)->seen_ms + grace;
 
         return ends > now_ms ? ends - now_ms : 0;
 }

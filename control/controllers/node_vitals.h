@@ -10,25 +10,25 @@
 #define TAINT_UNREACHABLE   "node.kubernetes.io/unreachable"
 #define TAINT_UNSCHEDULABLE "node.kubernetes.io/unschedulable"
 
-/* ---- signs of life (node_health.c) ---- */
+/* ---- signs of life (node_vitals.c) ---- */
 
 /*
  * A node lives as long as its Lease or its status' heartbeats are seen to change: time is this machine's monotonic
  * clock alone, so that neither the nodes' clocks nor a jump of our own kills one. After a restart every node gets its
  * grace anew.
  */
-struct health;
+struct vitals;
 
-struct health *health_new(void);
-void health_free(struct health *h);
-void health_seen(struct health *h, const char *node, uint64_t now_ms);
+struct vitals *vitals_new(void);
+void vitals_free(struct vitals *v);
+void vitals_seen(struct vitals *v, const char *node, uint64_t now_ms);
 /* A node's status: seen, if its heartbeats are others than last time. */
-void health_status(struct health *h, const struct kobj *node, uint64_t now_ms);
+void vitals_status(struct vitals *v, const struct kobj *node, uint64_t now_ms);
 /* For how long it has been seen to be not ready; 0: it is ready, or no longer than this look. */
-uint64_t health_down_ms(struct health *h, const struct kobj *node, uint64_t now_ms);
-void health_forget(struct health *h, const char *node);
+uint64_t vitals_down_ms(struct vitals *v, const struct kobj *node, uint64_t now_ms);
+void vitals_forget(struct vitals *v, const char *node);
 /* How long it has still to live without a sign; 0: its time is over. */
-uint64_t health_left_ms(struct health *h, const struct kobj *node, const struct config *c, uint64_t now_ms);
+uint64_t vitals_left_ms(struct vitals *v, const struct kobj *node, const struct config *c, uint64_t now_ms);
 
 /* ---- zones (node_zones.c) ---- */
 
