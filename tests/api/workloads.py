@@ -217,7 +217,7 @@ def faulty_rollouts(c, rounds, fault, what, updates=1):
                seen.pods.least)
         made = len(seen.pods.made)
         tap.ok(made <= REPLICAS * (rounds * updates + 1), f"... and {made} pods were seen in {rounds * updates} updates of "
-               f"{REPLICAS}", made)
+               f"{REPLICAS}, {seen.pods.total} at a time", made)
 
 
 def kills(component):

@@ -118,15 +118,16 @@ def counts(pod):
 
 
 class Pods(Follower):
-    """least: the fewest available pods since promise(). most: by controller, the most pods that it ever had."""
+    """least: the fewest available pods since promise(). total: the most pods that were not ending. most: the same by
+    controller, of all time. made: names of all that were seen before their end."""
 
     def __init__(self, server, namespace, selector):
         super().__init__(server, f"/api/v1/namespaces/{namespace}/pods", selector)
-        self.promised, self.least, self.most, self.made = None, None, {}, set()
+        self.promised, self.wanted, self.least, self.total, self.most, self.made = None, None, None, 0, {}, set()
 
-    def promise(self, available):
+    def promise(self, available, wanted):
         with self.lock:
-            self.promised, self.least = available, None
+            self.promised, self.wanted, self.least, self.total = available, wanted, None, 0
             self.judge("at first")
 
     def judge(self, when):
@@ -138,13 +139,16 @@ class Pods(Follower):
         for owner, count in by_controller.items():
             self.most[owner] = max(count, self.most.get(owner, 0))
         self.least = available if self.least is None else min(self.least, available)
+        self.total = max(self.total, sum(by_controller.values()))
+        if self.wanted is not None and sum(by_controller.values()) > self.wanted:
+            self.complain(f"{when}: {sum(by_controller.values())} pods, at most {self.wanted} were wanted")
         if self.promised is not None and available < self.promised:
             self.complain(f"{when}: {available} available pods, at least {self.promised} were promised")
 
     def compare(self, was, now):
         name = now["metadata"]["name"]
-        self.made.add(name)
         if not was:
+            self.made |= {name} if counts(now) else set()
             return
         before, node = was["spec"].get("nodeName"), now["spec"].get("nodeName")
         if before and before != node:
@@ -177,7 +181,7 @@ class ReplicaSets(Follower):
 
 
 class Rollout:
-    """The pods and ReplicaSets of a Deployment."""
+    """The pods and ReplicaSets of a Deployment. That no more pods exist than replicas are wanted is more than upstream promises."""
 
     def __init__(self, server, namespace="default", selector=""):
         self.pods, self.sets = Pods(server, namespace, selector), ReplicaSets(server, namespace, selector)
@@ -192,7 +196,7 @@ class Rollout:
         self.sets.stop()
 
     def promise(self, available=0, replicas=None):
-        self.pods.promise(available)
+        self.pods.promise(available, replicas)
         self.sets.promise(replicas)
 
     def violations(self):
