@@ -42,22 +42,27 @@ static void end_finished(struct daemons *d, const struct place *p, const struct 
         daemons_delete(d, pod);
 }
 
-/* While an update makes a second pod on a node, there may be the oldest of each template, until the new one is
- * available, or the old one is not even ready. */
+/* The oldest; but one that serves rather than one that does not: of two edits in a row, the node's only serving pod may
+ * be as young as the one that came with the first. */
+static void keep_one(struct daemons *d, const struct kobj **kept, const struct kobj *pod)
+{
+        bool better = *kept && daemon_is_available(d, pod) && !daemon_is_available(d, *kept);
+
+        if (*kept)
+                daemons_delete(d, better ? *kept : pod);
+        if (!*kept || better)
+                *kept = pod;
+}
+
+/* While an update makes a second pod on a node, there may be one of each template, until the new one is available, or
+ * the old one is not even ready. */
 static void thin_out_surging(struct daemons *d, const struct place *p)
 {
         const struct kobj *kept_new = NULL, *kept_old = NULL;
 
-        for (const struct placed *at = p->pods; at; at = at->next) {
-                const struct kobj **kept = daemon_is_updated(d, at->pod) ? &kept_new : &kept_old;
-
-                if (!pod_is_active(at->pod))
-                        continue;
-                if (!*kept)
-                        *kept = at->pod;
-                else
-                        daemons_delete(d, at->pod);
-        }
+        for (const struct placed *at = p->pods; at; at = at->next)
+                if (pod_is_active(at->pod))
+                        keep_one(d, daemon_is_updated(d, at->pod) ? &kept_new : &kept_old, at->pod);
         if (kept_new && kept_old && (!pod_is_ready(kept_old) || daemon_is_available(d, kept_new)))
                 daemons_delete(d, kept_old);
 }
@@ -149,10 +154,13 @@ static bool is_out(const struct daemons *d, const struct place *p)
         const struct kobj *fresh, *old;
 
         split(d, p, &fresh, &old);
-        return fresh ? !daemon_is_available(d, fresh) : !old;
+        if (fresh || old)
+                return !daemon_is_available(d, fresh ? fresh : old);
+        return true;
 }
 
-/* An old pod that does not serve is replaced whatever the limit is: so the update may mend what is broken. */
+/* An old pod that does not serve is replaced whatever the limit is, so that the update may mend what is broken; but it
+ * counts, also between two edits of the template that follow each other quickly. */
 static void replace_old(struct daemons *d)
 {
         int64_t room = d->unavailable;
@@ -179,7 +187,7 @@ static void surge(struct daemons *d)
                 const struct kobj *fresh, *old;
 
                 split(d, &d->places[i], &fresh, &old);
-                room -= fresh && old;
+                room -= old && (fresh || !daemon_is_available(d, old));
         }
         for (size_t i = 0; i < d->nplaces; i++) {
                 const struct kobj *fresh, *old;
