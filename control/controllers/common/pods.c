@@ -82,6 +82,23 @@ bool failure_of_ending_namespace(const struct failure *f)
         return f && f->code == 403 && strstr(f->message, MESSAGE_ENDING);
 }
 
+static struct json_object *share_members(const struct json_object *from)
+{
+        struct json_object *o = json_object_new_object();
+
+        json_foreach (from, key, val)
+                json_set(o, key, json_object_get(val));
+        return o;
+}
+
+struct json_object *pod_again(const struct json_object *pod)
+{
+        struct json_object *again = share_members(pod);
+
+        json_set(again, "metadata", share_members(json_get(pod, "metadata")));
+        return again;
+}
+
 /* ---- who goes first ---- */
 
 static int phase_rank(const struct pod *p)

@@ -19,6 +19,10 @@ struct json_object *pod_from_template(const struct kobj *owner, const struct jso
 /* The API server makes no pods in a namespace that ends: to ask again is of no use. f may be NULL. */
 bool failure_of_ending_namespace(const struct failure *f);
 
+/* One more of a pod that has no name yet: it shares everything with that but what the engine writes into it, so nothing
+ * below metadata or spec may be changed in either. A burst of pods costs a few allocations each. */
+struct json_object *pod_again(const struct json_object *pod);
+
 /* Kubernetes' order of deletion, worse first: unassigned, Pending before Unknown before Running, not ready, deletion
  * cost, (rank: pods of one owner on the same node, higher first), ready for less time, more restarts, younger. < 0: a
  * goes before b. */
