@@ -48,6 +48,17 @@ def pod(uid):
                                      "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}}}]}}
 
 
+def with_rules(body):
+    """Spread over zones strictly, not beside a sibling if possible, and named: as a StatefulSet's, each one of its own shape."""
+    selector = {"matchLabels": {"app": "web"}}
+    body["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = body["metadata"]["name"]
+    body["spec"]["topologySpreadConstraints"] = [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
+                                                  "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}]
+    body["spec"]["affinity"] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 100, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}}]}}
+    return body
+
+
 def say(name, value):
     print(f"{name}={value:.6g}", flush=True)
 
@@ -82,8 +93,8 @@ class Bench:
             if item["spec"].get("taints"):
                 self.c.api().patch("/api/v1/nodes/" + item["metadata"]["name"], {"spec": {"taints": None}})
 
-    def make_pods(self, count, *more):
-        self.load("pod", PODS, pod(self.uid), count, *more)
+    def make_pods(self, count, *more, change=lambda body: body):
+        self.load("pod", PODS, change(pod(self.uid)), count, *more)
 
     def make_owner(self):
         self.uid = self.c.api().post("/apis/apps/v1/namespaces/default/replicasets", replica_set()).json()["metadata"]["uid"]
@@ -117,24 +128,24 @@ def percentile(metrics, name, q, labels=""):
     return buckets[-1][0]
 
 
-def backlog(bench, nodes, pods):
+def backlog(bench, name, pods, change=lambda body: body):
     """Pods wait already when the scheduler starts."""
     c = bench.c
     c.scheduler.stop()
-    bench.make_pods(pods)
+    bench.make_pods(pods, change=change)
     c.scheduler.start()  # ready: it has seen the cluster, and begins
     begin, cpu = time.monotonic(), c.scheduler.cpu_s()
     done = c.scheduler.metrics().get('scheduler_schedule_attempts_total{profile="default-scheduler",result="scheduled"}', 0)
     bench.wait_bound(pods)
     took = time.monotonic() - begin
     metrics = c.scheduler.metrics()
-    say(f"bound_per_s_{nodes}", (pods - done) / took)
-    say(f"cpu_us_{nodes}", (c.scheduler.cpu_s() - cpu) / (pods - done) * 1e6)
+    say(f"bound_{name}_per_s", (pods - done) / took)
+    say(f"cpu_{name}_us", (c.scheduler.cpu_s() - cpu) / (pods - done) * 1e6)
     for q in (50, 99):
         cycle = sum(percentile(metrics, "scheduler_framework_extension_point_duration_seconds", q / 100, f'"{point}"')
                     for point in ("Filter", "Score"))
-        say(f"cycle_p{q}_{nodes}_us", cycle * 1e6)
-    say(f"rss_{nodes}_mb", c.scheduler.rss_mb())
+        say(f"cycle_p{q}_{name}_us", cycle * 1e6)
+    say(f"rss_{name}_mb", c.scheduler.rss_mb())
     if bench.bound() != pods:
         sys.exit("not every pod has a node")
 
@@ -152,16 +163,25 @@ def steady(bench, nodes, pods):
         say(f"wait_p{q}_{nodes}_ms", value * 1e3)
 
 
+def on_nodes(count, work):
+    with cluster.Cluster(nodes=0, manager=False) as c:
+        bench = Bench(c)
+        bench.make_owner()
+        bench.make_nodes(count)
+        work(bench)
+
+
 def main():
     for nodes, pods in SIZES:
         if QUICK:
             pods //= 4
-        with cluster.Cluster(nodes=0, manager=False) as c:
-            bench = Bench(c)
-            bench.make_owner()
-            bench.make_nodes(nodes)
-            backlog(bench, nodes, pods)
+
+        def plain(bench, nodes=nodes, pods=pods):
+            backlog(bench, f"{nodes}", pods)
             steady(bench, nodes, RATE * 4)
+
+        on_nodes(nodes, plain)
+        on_nodes(nodes, lambda bench, nodes=nodes, pods=pods: backlog(bench, f"rules_{nodes}", pods // 2, with_rules))
 
 
 if __name__ == "__main__":

@@ -117,6 +117,20 @@ static void write_key(struct strbuf *b, const struct jnode *pod)
         }
 }
 
+/* Pods of a StatefulSet are of a shape each, and have one rule. */
+static void write_rule_key(struct shape *s, const struct jnode *pod)
+{
+        const struct jnode *affinity = jnode_at(pod, "spec.affinity");
+
+        if (!shape_has_pod_rules(s))
+                return;
+        key_node(&s->pods.key, jnode_at(pod, "metadata.namespace"));
+        key_node(&s->pods.key, jnode_get(affinity, "podAffinity"));
+        key_node(&s->pods.key, jnode_get(affinity, "podAntiAffinity"));
+        if (s->pods.by_own_labels)
+                key_node(&s->pods.key, jnode_at(pod, "metadata.labels"));
+}
+
 void shapes_init(struct shapes *s, struct atoms *atoms)
 {
         *s = (struct shapes){.atoms = atoms, .key = STRBUF_NULL};
@@ -127,6 +141,7 @@ static void shape_free(struct shape *shape)
 {
         pod_request_deinit(&shape->request);
         atom_pool_deinit(&shape->siblings.pool);
+        strbuf_deinit(&shape->pods.key);
         atom_pool_deinit(&shape->pool);
         free(shape->key);
         free(shape);
@@ -155,6 +170,7 @@ struct shape *shapes_get(struct shapes *s, const struct jnode *pod)
         memcpy(shape->key, s->key.data, s->key.len);
         atom_pool_init(&shape->pool, s->atoms);
         shape_parse(shape, pod);
+        write_rule_key(shape, pod);
         hashmap_put_n(&s->table, shape->key, shape->key_len, shape);
         return shape;
 }

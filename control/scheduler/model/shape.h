@@ -63,6 +63,8 @@ struct pod_term {
 struct pod_rule {
         const struct pod_term *required, *forbidden, *preferred; /* forbidden: required anti-affinity */
         uint32_t nrequired, nforbidden, npreferred;
+        bool by_own_labels; /* matchLabelKeys, mismatchLabelKeys: the labels are part of the rule */
+        struct strbuf key;  /* equal for equal rules of different shapes; empty: no rules */
 };
 
 struct spread {
@@ -120,9 +122,7 @@ struct shape {
         enum owner_kind owner;
         const struct atom *owner_name; /* of the controller */
 
-        /* Notes of the state's: where the pods are that have rules about others (state/carriers.h), and which pods
-         * these are spread from by default (state/owners.h). */
-        struct carrier *carrier;
+        /* A note of the state's: which pods these are spread from by default (state/owners.h). */
         struct {
                 uint64_t generation; /* of the owners when it was made; 0: never */
                 struct atom_pool pool;

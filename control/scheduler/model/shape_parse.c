@@ -115,6 +115,7 @@ static struct pod_term parse_pod_term(struct shape *s, const struct jnode *o, in
 {
         struct pod_term t = {.weight = weight, .topology_key = text_or(&s->pool, o, "topologyKey", "")};
 
+        s->pods.by_own_labels |= jnode_get(o, "matchLabelKeys") || jnode_get(o, "mismatchLabelKeys");
         t.pods = query_of_selector(&s->pool, jnode_get(o, "labelSelector"));
         t.pods = add_label_keys(s, t.pods, jnode_get(o, "matchLabelKeys"), QUERY_IN);
         t.pods = add_label_keys(s, t.pods, jnode_get(o, "mismatchLabelKeys"), QUERY_NOT_IN);

@@ -4,13 +4,24 @@
 #include "base/mem.h"
 #include "scheduler/state/carriers.h"
 
+void carriers_init(struct carriers *c, struct shapes *shapes)
+{
+        *c = (struct carriers){.shapes = shapes};
+        hashmap_init(&c->table, HASHMAP_STR);
+}
+
+static void carrier_free(struct carriers *c, struct carrier *one)
+{
+        shapes_put(c->shapes, one->shape);
+        free(one->places);
+        free(one);
+}
+
 void carriers_deinit(struct carriers *c)
 {
-        for (uint32_t i = 0; i < c->n; i++) {
-                c->all[i]->shape->carrier = NULL;
-                free(c->all[i]->places);
-                free(c->all[i]);
-        }
+        for (uint32_t i = 0; i < c->n; i++)
+                carrier_free(c, c->all[i]);
+        hashmap_deinit(&c->table);
         free(c->all);
         *c = (struct carriers){0};
 }
@@ -23,8 +34,8 @@ static struct carrier *add(struct carriers *c, struct shape *shape)
                 c->cap = c->cap ? c->cap * 2 : 16;
                 c->all = mem_realloc(c->all, c->cap, sizeof(*c->all));
         }
-        *one = (struct carrier){.shape = shape, .index = c->n};
-        shape->carrier = one;
+        *one = (struct carrier){.shape = shape_ref(shape), .index = c->n};
+        hashmap_put_n(&c->table, shape->pods.key.data, shape->pods.key.len, one);
         return c->all[c->n++] = one;
 }
 
@@ -34,9 +45,8 @@ static void drop(struct carriers *c, struct carrier *one)
 
         c->all[one->index] = last;
         last->index = one->index;
-        one->shape->carrier = NULL;
-        free(one->places);
-        free(one);
+        hashmap_del_n(&c->table, one->shape->pods.key.data, one->shape->pods.key.len);
+        carrier_free(c, one);
 }
 
 /* Where the slot is, or would be. */
@@ -68,11 +78,12 @@ static void insert(struct carrier *one, uint32_t at, uint32_t slot)
 
 void carriers_count(struct carriers *c, struct shape *shape, uint32_t slot, int delta)
 {
-        struct carrier *one = shape->carrier;
+        struct carrier *one;
         uint32_t at;
 
         if (!shape_has_pod_rules(shape))
                 return;
+        one = hashmap_get_n(&c->table, shape->pods.key.data, shape->pods.key.len);
         if (!one)
                 one = add(c, shape);
         at = search(one, slot);

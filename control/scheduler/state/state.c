@@ -25,6 +25,7 @@ void state_init(struct state *s)
         hashmap_init(&s->images, HASHMAP_U64);
         hashmap_init(&s->namespaces, HASHMAP_U64);
         tallies_init(&s->tallies);
+        carriers_init(&s->carriers, &s->shapes);
         owners_init(&s->owners);
         disruption_init(&s->disruption);
         volumes_init(&s->volumes);
