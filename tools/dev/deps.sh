@@ -54,6 +54,7 @@ test  iperf3                   iperf3
 test  tcpdump                  tcpdump
 test  bpftool                  bpftool
 test  zsh                      zsh
+test  tzdata                   -
 kernels qemu-system-x86        qemu-system-x86_64
 kernels cpio                   cpio
 END
