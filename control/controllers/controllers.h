@@ -5,6 +5,7 @@
 #include "controllers/engine/controller.h"
 
 #define CONTROLLERS(X)                                                                                                 \
+        X(cronjob)                                                                                                     \
         X(daemonset)                                                                                                   \
         X(deployment)                                                                                                  \
         X(endpoints)                                                                                                   \
@@ -20,7 +21,8 @@
         X(rootca)                                                                                                      \
         X(serviceaccount)                                                                                              \
         X(statefulset)                                                                                                 \
-        X(tainteviction)
+        X(tainteviction)                                                                                               \
+        X(ttlafterfinished)
 
 #define X(name) extern const struct controller controller_##name;
 CONTROLLERS(X)
