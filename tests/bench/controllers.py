@@ -332,14 +332,16 @@ def bench_slices():
         watcher = SliceWatcher(c, version)
         watcher.start()
         tell("slice_patch", patch_times(client))
-        tell("slice", one_after_the_other(client, watcher))
-        tell("slice_at_100_per_s", at_a_rate(c, watcher, 100))
+        tell("slice", one_after_the_other(client, watcher), "slice_patch")
+        tell("slice_at_100_per_s", at_a_rate(c, watcher, 100), "slice_patch")
         say("slice_rss_manager_mb", c.manager.rss_mb(), "MB")
 
 
-def tell(name, values):
+def tell(name, values, part=None):
+    """part: the figure of a step that is in it."""
     for q, label in ((0.5, "p50"), (0.99, "p99")):
-        say(f"{name}_{label}_ms", quantile(values, q), "ms", values)
+        peers = {"the PATCH alone": f"{part}_{label}_ms"} if part else None
+        say(f"{name}_{label}_ms", quantile(values, q), "ms", values, peers)
 
 
 BENCHES = {"deployment": bench_deployment, "rollout": bench_rollout, "slices": bench_slices}
