@@ -204,8 +204,8 @@ static int parse_one(const struct tables *t, int argc, char **argv, int *i, stru
         return set_value(f, config, value, reterr);
 }
 
-int flags_parse(const struct process_program *program, const struct process_flag *common, size_t ncommon,
-                void *common_config, int argc, char **argv, struct err *reterr)
+int process_flags_parse(const struct process_program *program, const struct process_flag *common, size_t ncommon,
+                        void *common_config, int argc, char **argv, struct err *reterr)
 {
         struct tables t = {{program->flags, common}, {program->nflags, ncommon}, {program->config, common_config}};
         int r = set_defaults(&t, reterr);

@@ -8,5 +8,5 @@ enum { FLAGS_EXIT = 1 };
 
 /* Defaults first, then --name=value or --name value; a bool may stand alone. 0, FLAGS_EXIT after --help or --version,
  * or -EINVAL with what would be right. */
-int flags_parse(const struct process_program *program, const struct process_flag *common, size_t ncommon,
-                void *common_config, int argc, char **argv, struct err *reterr);
+int process_flags_parse(const struct process_program *program, const struct process_flag *common, size_t ncommon,
+                        void *common_config, int argc, char **argv, struct err *reterr);

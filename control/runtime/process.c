@@ -283,7 +283,7 @@ static int run(struct process *p, struct err *reterr)
 static int parse(struct process *p, int argc, char **argv, struct err *reterr)
 {
         enum log_level level = LOG_LEVEL_INFO;
-        int r = flags_parse(p->program, common_flags, ARRAY_SIZE(common_flags), &p->common, argc, argv, reterr);
+        int r = process_flags_parse(p->program, common_flags, ARRAY_SIZE(common_flags), &p->common, argc, argv, reterr);
 
         if (!r && log_level_parse(p->common.log_level, &level))
                 return err_set(reterr, -EINVAL, "--log-level=%s: use debug, info, warn or error", p->common.log_level);

@@ -40,7 +40,7 @@ void call_free(struct call *call)
         call->release(call);
 }
 
-void calls_free(struct calls *all)
+void calls_end(struct calls *all)
 {
         while (all->first) {
                 kube_cancel(all->first->kube);

@@ -29,4 +29,4 @@ void call_start(struct call *call, const char *method, const char *path, struct 
 /* Takes it out of the list and releases it. Not while it is under way. */
 void call_free(struct call *call);
 /* Ends and releases all. */
-void calls_free(struct calls *all);
+void calls_end(struct calls *all);

@@ -67,7 +67,7 @@ void scheduler_free(struct scheduler *s)
                 return;
         if (s->timer)
                 loop_timer_free(s->timer);
-        calls_free(&s->calls);
+        calls_end(&s->calls);
         watch_free(s);
         events_free(s->events);
         kube_client_free(s->events_client);

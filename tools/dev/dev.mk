@@ -6,7 +6,7 @@ C_DIRS   := bpf vmlinux userspace cni agent control tests tools
 C_FILES  := $(sort $(shell find $(C_DIRS) -path tools/dev/tests -prune -o \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null))
 TIDY_SRC := $(filter-out %.bpf.c,$(filter %.c,$(C_FILES)))
 
-.PHONY: deps check lint format tidy laws install clean
+.PHONY: deps check lint format tidy laws symbols install clean
 
 deps: ## install the packages that are missing (apt; needs root)
 	@tools/dev/deps.sh
@@ -15,13 +15,16 @@ check: ## everything that needs no root and no server: builds, lint, house rules
 	@tools/dev/deps.sh --check
 	@tests/run --build $(O) --check
 
-lint: laws tidy ## clang-format, house rules, clang-tidy; no tests
+lint: laws symbols tidy ## clang-format, house rules, clang-tidy; no tests
 
 laws:
 	@tools/dev/check_format $(C_FILES)
 	@tools/dev/check_deps
 	@tools/dev/check_sizes
 	@tools/dev/check_spdx
+
+symbols: $(ALL_LIBS)
+	@tools/dev/check_symbols $(sort $^)
 
 format: ## rewrite all C files by .clang-format
 	@clang-format -i $(C_FILES)
