@@ -115,7 +115,7 @@ static void look(struct run *run)
         int64_t now = hollow_now_ms(), next;
         struct face face;
 
-        if (!run->pod || run->node->stopped || run->job.busy)
+        if (!run->pod || run->node->stopped || run->job.busy || !run->kubelet->stats.synced)
                 return;
         next = life_advance(&run->pod->plan, &run->life, now);
         face = face_of(&run->pod->plan, &run->life, now);
@@ -337,6 +337,17 @@ static void on_pod(void *userdata, const char *key, void *old, void *now)
         look(run);
 }
 
+/* Not before all are known: a new pod must not get the address of one that is told of later. */
+static void on_synced(void *userdata)
+{
+        struct kubelet *k = userdata;
+
+        k->stats.synced = true;
+        hashmap_foreach (&k->runs, slot) {
+                look(slot->value);
+        }
+}
+
 static void *project(void *userdata, const struct jnode *o)
 {
         struct kubelet *k = userdata;
@@ -378,6 +389,7 @@ int kubelet_new(const struct kubelet_opts *opts, struct kubelet **ret)
                 return r;
         }
         informer_add_handler(k->informer, on_pod, k);
+        informer_on_synced(k->informer, on_synced, k);
         *ret = k;
         return 0;
 }
@@ -423,7 +435,6 @@ void kubelet_node_back(struct kubelet *k, struct node *node, bool rebooted)
 void kubelet_stats(const struct kubelet *k, struct kubelet_stats *ret)
 {
         *ret = k->stats;
-        ret->synced = k->informer && informer_has_synced(k->informer);
         hashmap_foreach (&k->runs, slot) {
                 const struct run *run = slot->value;
 
