@@ -202,6 +202,41 @@ static void deletion_is_ranked(void **state)
                 free(names[i]);
 }
 
+static char *first_pod(struct world *w, const char *but)
+{
+        size_t n;
+        _cleanup_free_ struct json_object **pods = world_list(w, &res_pods, "d", &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (!str_eq(json_at_str(pods[i], "metadata.name"), but))
+                        return mem_strdup(json_at_str(pods[i], "metadata.name"));
+        return NULL;
+}
+
+/* Of two that are ready the one goes that is not available yet, though both have been so for about as long. */
+static void available_pods_stay(void **state)
+{
+        for (uint64_t seed = 0; seed < 8; seed++) {
+                _cleanup_(world_freep) struct world *w = WORLD(.seed = seed);
+                _cleanup_free_ char *a = NULL, *b = NULL;
+
+                apply_set(w, "web", "web", 2, "'minReadySeconds':20,");
+                world_settle(w);
+                a = first_pod(w, NULL);
+                b = first_pod(w, a);
+                world_kubelet(w, 2, NULL, NULL); /* both are bound */
+                world_pod_status(w, "d", a, "Running", true);
+                world_pass(w, 12000);
+                world_pod_status(w, "d", b, "Running", true);
+                world_pass(w, 18000);
+                assert_int_equal(status_of(w, "web", "availableReplicas"), 1);
+                apply_set(w, "web", "web", 1, "'minReadySeconds':20,");
+                world_settle(w);
+                assert_true(sets_is_active(world_get(w, &res_pods, "d", a)));
+                assert_false(sets_is_active(world_get(w, &res_pods, "d", b)));
+        }
+}
+
 static void availability_takes_its_time(void **state)
 {
         _cleanup_(world_freep) struct world *w = WORLD(.seed = 1);
@@ -415,6 +450,7 @@ int main(void)
                 cmocka_unit_test(a_pod_that_matches_no_more_is_released_and_replaced),
                 cmocka_unit_test(ended_pods_are_replaced),
                 cmocka_unit_test(deletion_is_ranked),
+                cmocka_unit_test(available_pods_stay),
                 cmocka_unit_test(availability_takes_its_time),
                 cmocka_unit_test(a_clock_that_jumps_is_noticed),
                 cmocka_unit_test(a_refusal_is_a_condition_until_it_ends),
