@@ -143,6 +143,20 @@ static void lost_answers_make_no_duplicates(void **state)
         }
 }
 
+/* Nobody decides by a cache that does not show yet what such a write came to. */
+static void what_a_lost_answer_left_is_seen_before_more_is_written(void **state)
+{
+        for (uint64_t seed = 0; seed < 40; seed++) {
+                _cleanup_(world_freep) struct world *w = world_new(&(struct world_opts){
+                        .seed = seed, .controllers = only, .ncontrollers = 1, .lose = 50, .lateness = 95});
+
+                want(w, 3);
+                world_pass(w, 60000);
+                assert_string_equal(written(w), "3");
+                assert_int_equal(world_writes(w), 4);
+        }
+}
+
 static void it_converges_through_refusals_and_crashes(void **state)
 {
         for (uint64_t seed = 0; seed < 40; seed++) {
@@ -217,6 +231,7 @@ int main(void)
                 cmocka_unit_test(a_plan_is_carried_out_and_seen),
                 cmocka_unit_test(late_watches_make_no_duplicates),
                 cmocka_unit_test(lost_answers_make_no_duplicates),
+                cmocka_unit_test(what_a_lost_answer_left_is_seen_before_more_is_written),
                 cmocka_unit_test(it_converges_through_refusals_and_crashes),
                 cmocka_unit_test(refusals_end_a_slow_start),
                 cmocka_unit_test(what_others_deleted_at_once_is_not_waited_for),
