@@ -17,14 +17,13 @@
 #include "controllers/endpoint/membership.h"
 #include "controllers/endpoint/subsets.h"
 
-#define LABEL_MANAGED  "endpoints.kubernetes.io/managed-by"
-#define MANAGER        "endpoint-controller"
-#define OVER_CAPACITY  "endpoints.kubernetes.io/over-capacity"
-#define LEADER         "control-plane.alpha.kubernetes.io/leader"
-#define MESSAGE_ENDING "because it is being terminated"
-#define CAPACITY       1000
-#define ECHO_MS                                                                                                        \
-        1000 /* Endpoints that have changed are looked at later: most have been written by the controller itself */
+#define LABEL_MANAGED "endpoints.kubernetes.io/managed-by"
+#define MANAGER       "endpoint-controller"
+#define OVER_CAPACITY "endpoints.kubernetes.io/over-capacity"
+#define LEADER        "control-plane.alpha.kubernetes.io/leader"
+#define CAPACITY      1000
+/* What has changed is looked at later: mostly it is what was just written. */
+#define ECHO_MS 1000
 
 struct state {
         struct membership *membership;
@@ -184,12 +183,9 @@ static struct json_object *body_of(const struct look *l)
         return o;
 }
 
-/* Nothing is made in a namespace that ends; to ask again is of no use. */
 static bool may_create(const struct look *l)
 {
-        const struct failure *f = l->sync->failed;
-
-        return !l->service.object->deleted_s && !(f && f->code == 403 && strstr(f->message, MESSAGE_ENDING));
+        return !l->service.object->deleted_s && !failure_of_ending_namespace(l->sync->failed);
 }
 
 static void write_endpoints(const struct look *l)

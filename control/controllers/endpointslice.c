@@ -18,9 +18,8 @@
 #include "controllers/endpoint/spread.h"
 
 #define MANAGER "endpointslice-controller.k8s.io"
-#define ECHO_MS                                                                                                        \
-        1000 /* a slice that has changed is looked at later: most have been changed by the controller itself           \
-              */
+/* What has changed is looked at later: mostly it is what was just written. */
+#define ECHO_MS 1000
 
 struct state {
         struct membership *membership;

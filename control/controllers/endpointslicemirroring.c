@@ -18,7 +18,8 @@
 #define LABEL_SKIP "endpointslice.kubernetes.io/skip-mirror"
 #define LEADER     "control-plane.alpha.kubernetes.io/leader"
 #define SUBSET_MAX 1000 /* addresses of a subset that are mirrored */
-#define ECHO_MS    1000 /* what has changed is looked at later: mostly it is what was just written */
+/* What has changed is looked at later: mostly it is what was just written. */
+#define ECHO_MS 1000
 
 struct look {
         struct sync *sync;

@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "controllers/common/claim.h"
+#include "controllers/common/pods.h"
 #include "controllers/endpoint/drafts.h"
 
-#define MESSAGE_ENDING "because it is being terminated"
-#define NAME_MAX_LEN   253
+#define NAME_MAX_LEN 253
 
 void drafts_init(struct drafts *d, struct sync *s, const struct kobj *owner)
 {
@@ -294,12 +294,9 @@ static void recycle(struct drafts *d, struct draft *gone)
         }
 }
 
-/* Nothing is made in a namespace that ends; to ask again is of no use. */
 static bool may_create(const struct drafts *d)
 {
-        const struct failure *f = d->sync->failed;
-
-        return !d->owner->deleted_s && !(f && f->code == 403 && strstr(f->message, MESSAGE_ENDING));
+        return !d->owner->deleted_s && !failure_of_ending_namespace(d->sync->failed);
 }
 
 static void plan_write(struct drafts *d, const struct draft *draft, int64_t trigger_s, const struct telling *telling,
