@@ -126,8 +126,8 @@ static struct wanted *next_wanted(const struct look *l, struct numbered *g)
 {
         struct wanted *all;
 
-        if (g->group.n == g->room) {
-                g->room = g->room ? MIN(g->room * 2, l->pods.n) : MIN(l->pods.n, (size_t)16);
+        if (g->group.n == g->room) { /* mostly there is one group of all pods */
+                g->room = g->group.next ? MAX(2 * g->room, (size_t)4) : l->pods.n;
                 all = arena_array(l->sync->mem, struct wanted, g->room);
                 if (g->group.n)
                         memcpy(all, g->group.wanted, g->group.n * sizeof(*all));

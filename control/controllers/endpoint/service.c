@@ -139,15 +139,33 @@ bool service_selects(const struct service *s)
 
 /* ---- pods ---- */
 
+/* Four numbers up to 255 without leading zeros. inet_ntop would be most of the work of a large service. */
+static bool is_plain_v4(const char *ip)
+{
+        for (unsigned int part = 0; part < 4; part++) {
+                unsigned int number = 0, digits = 0;
+
+                for (; *ip >= '0' && *ip <= '9' && digits < 4; ip++, digits++)
+                        number = number * 10 + (unsigned int)(*ip - '0');
+                if (!digits || number > 255 || digits != 1U + (number > 9) + (number > 99))
+                        return false;
+                if (*ip++ != (part < 3 ? '.' : '\0'))
+                        return false;
+        }
+        return true;
+}
+
 const char *address_canonical(const char *ip, enum family *ret, struct arena *mem)
 {
         unsigned char bytes[sizeof(struct in6_addr)];
         bool v6 = ip && strchr(ip, ':');
         char text[INET6_ADDRSTRLEN];
 
+        *ret = v6 ? FAMILY_V6 : FAMILY_V4;
+        if (ip && !v6 && is_plain_v4(ip))
+                return ip;
         if (!ip || inet_pton(v6 ? AF_INET6 : AF_INET, ip, bytes) != 1)
                 return NULL;
-        *ret = v6 ? FAMILY_V6 : FAMILY_V4;
         inet_ntop(v6 ? AF_INET6 : AF_INET, bytes, text, sizeof(text));
         return str_eq(text, ip) ? ip : arena_strdup(mem, text);
 }

@@ -148,7 +148,7 @@ static void link_out(struct kept *k, struct link *l)
         free(b);
 }
 
-/* What is too long for a label is cut: whoever looks it up compares the labels themselves, too. */
+/* There is room for every label that an API server lets pass. */
 static const char *label_value(char buf[static VALUE_SIZE], const char *ns, const char *key, const char *value)
 {
         const char *const parts[] = {ns, "/", key, "=", value};
@@ -422,7 +422,7 @@ struct kobjs lister_labelled(const struct lister *c, const struct resource *r, c
                 return l;
         l.items = arena_array(mem, const struct kobj *, b->n);
         for (const struct link *at = b->first; at; at = at->next)
-                if (has_labels(at->entry->object, labels, n))
+                if (n == 1 || has_labels(at->entry->object, labels, n))
                         l.items[l.n++] = at->entry->object;
         return l;
 }
