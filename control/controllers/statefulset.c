@@ -84,11 +84,22 @@ static const struct kobj *first_unhealthy(const struct stateful *st)
         return NULL;
 }
 
+/* An update may have ended one that is condemned since. */
+static bool one_is_ending(const struct stateful *st)
+{
+        for (size_t i = 0; i < st->ncondemned; i++)
+                if (st->condemned[i].pod->deleted_s)
+                        return true;
+        return false;
+}
+
 static bool may_go(const struct stateful *st, const struct kobj *pod)
 {
-        if (pod->deleted_s)
+        if (!st->ordered)
+                return !pod->deleted_s;
+        if (one_is_ending(st))
                 return false;
-        return !st->ordered || (member_is_ready(pod) && stateful_is_available(st, pod)) || pod == first_unhealthy(st);
+        return (member_is_ready(pod) && stateful_is_available(st, pod)) || pod == first_unhealthy(st);
 }
 
 /* Whether the update may go on. The claims' owners are right before any pod goes. */

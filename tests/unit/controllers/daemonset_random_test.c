@@ -15,10 +15,11 @@
 #include "controllers/controllers.h"
 #include "unit/controllers/world.h"
 
-#define NODES 6
-#define PODS  128
-#define SEEDS 5 /* of each kind; FAIRLEAD_SEEDS=200 for more */
-#define STEPS 30
+#define NODES  6
+#define PODS   128
+#define SEEDS  5 /* of each kind; FAIRLEAD_SEEDS=200 for more */
+#define STEPS  30
+#define ROUNDS 200 /* until it is at rest */
 
 struct seen {
         char name[128];
@@ -275,7 +276,9 @@ static void come_to_rest(struct story *s)
 {
         uint64_t before, quiet = 0;
 
-        while (quiet < 2) {
+        for (int round = 0; quiet < 2; round++) {
+                if (round == ROUNDS)
+                        fail_msg("seed %llu: it does not come to rest", (unsigned long long)s->seed);
                 before = world_writes(s->w);
                 s->by_others = true;
                 collect(s);
