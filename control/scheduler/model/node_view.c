@@ -66,9 +66,9 @@ static void parse_images(struct node_view *v, const struct jnode *list)
         jnode_foreach (list, image) {
                 jnode_foreach (jnode_get(image, "names"), name) {
                         if (jnode_text(name))
-                                images[v->nimages++] =
-                                        (struct node_image){.name = atom_pool_get(&v->pool, jnode_text(name)),
-                                                            .bytes = jnode_i64(image, "sizeBytes", 0)};
+                                images[v->nimages++] = (struct node_image){
+                                        .name = atom_pool_get(&v->pool, jnode_text(name)),
+                                        .bytes = MAX(0, MIN(jnode_i64(image, "sizeBytes", 0), AMOUNT_MAX))};
                 }
         }
         v->images = images;

@@ -43,13 +43,19 @@ static void forget_zero(struct resources *r)
                         r->others[i] = r->others[--r->nothers];
 }
 
+/* What is added comes off again to the last unit, even if somebody has put more on a node than can be counted. */
+static void add_times(int64_t *sum, int64_t value, int64_t times)
+{
+        *sum = (int64_t)((uint64_t)*sum + (uint64_t)value * (uint64_t)times);
+}
+
 void resources_add(struct resources *a, const struct resources *b, int64_t times)
 {
-        a->milli_cpu += b->milli_cpu * times;
-        a->memory += b->memory * times;
-        a->ephemeral += b->ephemeral * times;
+        add_times(&a->milli_cpu, b->milli_cpu, times);
+        add_times(&a->memory, b->memory, times);
+        add_times(&a->ephemeral, b->ephemeral, times);
         for (uint32_t i = 0; i < b->nothers; i++)
-                *other(a, b->others[i].name) += b->others[i].value * times;
+                add_times(other(a, b->others[i].name), b->others[i].value, times);
         if (times < 0)
                 forget_zero(a); /* the atoms may go with their last pod */
 }
@@ -72,19 +78,33 @@ static bool is_other(const char *name)
         return strchr(name, '/') || str_has_prefix(name, "hugepages-") || str_has_prefix(name, "attachable-volumes-");
 }
 
+static int64_t clamp(int64_t amount)
+{
+        return MAX(0, MIN(amount, AMOUNT_MAX));
+}
+
 static void add_quantity(struct atom_pool *p, struct resources *r, const char *name, const struct quantity *q,
                          int64_t *ret_pods)
 {
         if (str_eq(name, "cpu"))
-                r->milli_cpu = quantity_milli(q);
+                r->milli_cpu = clamp(quantity_milli(q));
         else if (str_eq(name, "memory"))
-                r->memory = quantity_value(q);
+                r->memory = clamp(quantity_value(q));
         else if (str_eq(name, "ephemeral-storage"))
-                r->ephemeral = quantity_value(q);
+                r->ephemeral = clamp(quantity_value(q));
         else if (str_eq(name, "pods") && ret_pods)
-                *ret_pods = quantity_value(q);
+                *ret_pods = clamp(quantity_value(q));
         else if (is_other(name))
-                *other(r, atom_pool_get(p, name)) = quantity_value(q);
+                *other(r, atom_pool_get(p, name)) = clamp(quantity_value(q));
+}
+
+static void clamp_all(struct resources *r)
+{
+        r->milli_cpu = clamp(r->milli_cpu);
+        r->memory = clamp(r->memory);
+        r->ephemeral = clamp(r->ephemeral);
+        for (uint32_t i = 0; i < r->nothers; i++)
+                r->others[i].value = clamp(r->others[i].value);
 }
 
 /* Quantities are texts; who writes by hand may have written numbers. */
@@ -247,6 +267,7 @@ static void sums_make(struct sums *s)
         apply_pod_level(s, jnode_at(s->pod, "spec.resources.requests"));
         resources_parse(s->pool, jnode_at(s->pod, "spec.overhead"), &r, NULL);
         resources_add(&s->all, &r, 1);
+        clamp_all(&s->all);
         resources_deinit(&r);
         resources_deinit(&s->sidecars);
         resources_deinit(&s->init);

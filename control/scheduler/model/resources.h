@@ -16,6 +16,10 @@
 #define DEFAULT_MILLI_CPU 100
 #define DEFAULT_MEMORY    (200LL * 1024 * 1024)
 
+/* No amount of a pod or node is more: 9 PiB, or as many cores as there never are. Sums of many and scores stay in
+ * range. */
+#define AMOUNT_MAX (1LL << 53)
+
 struct amount {
         const struct atom *name;
         int64_t value;

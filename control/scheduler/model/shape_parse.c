@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "scheduler/model/shape.h"
 
+#define WEIGHT_MAX      100
 #define WEIGHT_REQUIRED 1 /* upstream's hardPodAffinityWeight: a required term counts so much for others' scores */
 
 static const struct atom *text_or(struct atom_pool *p, const struct jnode *o, const char *key, const char *otherwise)
@@ -13,6 +14,16 @@ static const struct atom *text_or(struct atom_pool *p, const struct jnode *o, co
         const char *s = jnode_str(o, key);
 
         return atom_pool_get(p, s ? s : otherwise);
+}
+
+static int64_t weight_of(const struct jnode *o)
+{
+        return MAX(0, MIN(jnode_i64(o, "weight", 0), WEIGHT_MAX));
+}
+
+static int32_t i32_of(const struct jnode *o, const char *key, int32_t otherwise)
+{
+        return (int32_t)MAX(INT32_MIN, MIN(jnode_i64(o, key, otherwise), INT32_MAX));
 }
 
 /* ---- nodes ---- */
@@ -42,7 +53,7 @@ static void parse_preferred_nodes(struct shape *s, const struct jnode *list)
         struct node_term *terms = arena_array(&s->pool.mem, struct node_term, jnode_len(list) + 1);
 
         jnode_foreach (list, o) {
-                int64_t weight = jnode_i64(o, "weight", 0);
+                int64_t weight = weight_of(o);
 
                 if (!weight)
                         continue;
@@ -137,7 +148,7 @@ static const struct pod_term *parse_required_terms(struct shape *s, const struct
 static void add_preferred_terms(struct shape *s, struct pod_term *terms, const struct jnode *list, int64_t sign)
 {
         jnode_foreach (list, o) {
-                int64_t weight = sign * jnode_i64(o, "weight", 0);
+                int64_t weight = sign * weight_of(o);
 
                 terms[s->pods.npreferred++] = parse_pod_term(s, jnode_get(o, "podAffinityTerm"), weight);
         }
@@ -169,8 +180,8 @@ static void parse_spreads(struct shape *s, const struct jnode *list)
 
                 t->pods = add_label_keys(s, q, jnode_get(o, "matchLabelKeys"), QUERY_IN);
                 t->topology_key = text_or(&s->pool, o, "topologyKey", "");
-                t->max_skew = (int32_t)jnode_i64(o, "maxSkew", 1);
-                t->min_domains = (int32_t)jnode_i64(o, "minDomains", 1);
+                t->max_skew = i32_of(o, "maxSkew", 1);
+                t->min_domains = i32_of(o, "minDomains", 1);
                 t->hard = str_eq(jnode_str(o, "whenUnsatisfiable"), "DoNotSchedule");
                 t->honor_affinity = !str_eq(jnode_str(o, "nodeAffinityPolicy"), "Ignore");
                 t->honor_taints = str_eq(jnode_str(o, "nodeTaintsPolicy"), "Honor");
@@ -306,7 +317,7 @@ void shape_parse(struct shape *s, const struct jnode *pod)
         s->ns = text_or(&s->pool, meta, "namespace", "");
         s->labels = label_set_parse(&s->pool, jnode_get(meta, "labels"));
         s->scheduler_name = text_or(&s->pool, spec, "schedulerName", "default-scheduler");
-        s->priority = (int32_t)jnode_i64(spec, "priority", 0);
+        s->priority = i32_of(spec, "priority", 0);
         s->never_preempts = str_eq(jnode_str(spec, "preemptionPolicy"), "Never");
         s->wants_devices = jnode_len(jnode_get(spec, "resourceClaims")) > 0;
         pod_request_parse(&s->pool, pod, &s->request);

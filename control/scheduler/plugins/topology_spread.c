@@ -304,7 +304,7 @@ static int64_t score(struct cycle *c, const struct node *n)
                 if (domain == NO_DOMAIN)
                         continue;
                 count = s->by_host ? (int64_t)s->per_node[n->slot] : s->count[domain];
-                sum += (double)count * s->weight + (double)(s->max_skew - 1);
+                sum += (double)count * s->weight + ((double)s->max_skew - 1);
         }
         return (int64_t)round(sum);
 }

@@ -49,6 +49,8 @@ static const struct row rows[] = {
          "'containers':[{'resources':{'requests':{'example.com/gpu':'2','ephemeral-storage':'1k'}}},"
          "{'resources':{'requests':{'example.com/gpu':'1','ephemeral-storage':'1Ki'}}}]",
          "", 0, 0, 2024, 3, 200, 400 * MI},
+        {"more than can be counted is still more than a node has", "'containers':[" C("1", "8Ei") "," C("1", "8Ei") "]",
+         "", 2000, AMOUNT_MAX, 0, 0, 2000, AMOUNT_MAX},
         {"while it is being resized, the larger of what it wants and what it has", "'containers':[" C("1", "1Mi") "]",
          "'containerStatuses':[{'name':'c','allocatedResources':{'cpu':'2','memory':'1Mi'},"
          "'resources':{'requests':{'cpu':'500m','memory':'3Mi'}}}]",
