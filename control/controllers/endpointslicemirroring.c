@@ -332,7 +332,7 @@ static void metrics(const struct runner *r, struct strbuf *b)
 }
 
 const struct controller controller_endpointslicemirroring = {
-        .name = "endpointslicemirroring",
+        .name = "endpointslice-mirroring",
         .watches =
                 (const struct watch[]){
                         {&res_services, on_service},
