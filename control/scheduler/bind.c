@@ -239,7 +239,7 @@ void bind_start(struct scheduler *s, struct pod *pod, const struct node *node, u
         struct binding *b = binding_new(s, pod, node);
         _cleanup_free_ char *path = path_of(b, "binding");
 
-        state_nominate(&s->state, pod, NULL);
+        scheduler_denominate(s, pod);
         state_place(&s->state, pod, b->node);
         pod->assumed = true;
         b->unknown = true;

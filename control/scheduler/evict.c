@@ -33,7 +33,7 @@ static void fail(struct eviction *e, const struct kube_status *status)
         log_limited(LOG_LEVEL_WARN, 10000, "a victim of preemption could not be deleted",
                     "path=%s preemptor=%s message=%s", e->path, e->preemptor, status->message);
         if (pod && pod->item.place == QUEUE_UNSCHEDULABLE) {
-                state_nominate(&s->state, pod, NULL);
+                scheduler_denominate(s, pod);
                 report_nomination(s, pod);
                 queue_put_back(&s->queue, pod, 0, clock_mono_ns());
                 scheduler_kick(s);

@@ -126,6 +126,18 @@ void scheduler_event(struct scheduler *s, const char *name, const struct cluster
         scheduler_kick(s);
 }
 
+void scheduler_denominate(struct scheduler *s, struct pod *pod)
+{
+        const struct node *n = pod->nominated;
+        struct cluster_change change = {.event = EVENT_POD_DELETE, .pod = pod->view->shape};
+
+        if (!n)
+                return;
+        change.pod_node = n->view ? n : NULL; /* one without may go with the nomination */
+        state_nominate(&s->state, pod, NULL);
+        scheduler_event(s, "NominationEnd", &change);
+}
+
 /* ---- attempts ---- */
 
 /* The bits of the plugins whose events end the wait. Without a node at all, the first one does. */
@@ -146,7 +158,7 @@ static bool preempt(struct scheduler *s, struct pod *pod)
                 histogram_add(&s->metrics.preemption_victims, s->preemption.nvictims);
                 evict_victims(s, pod, &s->preemption);
         } else if (r == PREEMPT_NONE) {
-                state_nominate(&s->state, pod, NULL);
+                scheduler_denominate(s, pod);
         }
         return r && !pod->nominated && !s->diagnosis.refused.len;
 }

@@ -71,5 +71,7 @@ void scheduler_kick(struct scheduler *s);
 bool scheduler_is_ours(const struct scheduler *s, const struct shape *shape);
 /* Something has happened to pods or nodes: unschedulable pods that it may help are tried again. */
 void scheduler_event(struct scheduler *s, const char *name, const struct cluster_change *change);
+/* The pod is nominated for no node any more: the place is free for others. */
+void scheduler_denominate(struct scheduler *s, struct pod *pod);
 /* What Events about a pod are about; borrowed from it. */
 struct event_object scheduler_object(const struct pod *pod);

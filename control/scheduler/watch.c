@@ -36,7 +36,7 @@ static void pod_is_bound(struct scheduler *s, struct pod *pod)
         bool news = !pod->node || pod->assumed;
 
         queue_remove(&s->queue, pod);
-        state_nominate(&s->state, pod, NULL);
+        scheduler_denominate(s, pod);
         state_place(&s->state, pod, pod->view->node);
         bind_settled(s, pod);
         if (news)
@@ -93,7 +93,7 @@ static void pod_gone(struct scheduler *s, const char *key, struct pod *pod)
         queue_remove(&s->queue, pod);
         report_forget(s, pod);
         bind_settled(s, pod);
-        state_nominate(&s->state, pod, NULL);
+        scheduler_denominate(s, pod);
         if (node) {
                 const struct cluster_change change = {.event = EVENT_POD_DELETE,
                                                       .state = &s->state,
@@ -119,8 +119,12 @@ static struct pod *pod_is_new(struct scheduler *s, const char *key, struct pod_v
 /* Since the last view: our own nomination is not touched by a view that is older. */
 static void follow_nomination(struct scheduler *s, struct pod *pod, const struct pod_view *old)
 {
-        if (!pod->view->node && !pod->assumed && pod->view->nominated != (old ? old->nominated : NULL))
+        if (pod->view->node || pod->assumed || pod->view->nominated == (old ? old->nominated : NULL))
+                return;
+        if (pod->view->nominated)
                 state_nominate(&s->state, pod, pod->view->nominated);
+        else
+                scheduler_denominate(s, pod);
 }
 
 static void pod_is(struct scheduler *s, const char *key, struct pod *pod, const struct pod_view *old,

@@ -226,9 +226,27 @@ def preemption(c):
     tap.is_(metrics.get("scheduler_preemption_victims_count{}"), 1, "one preemption is counted")
 
 
+def nomination_ends(c):
+    """A pod that waits for its victim keeps others off; when it is deleted, these go at once."""
+    w = World(c)
+    w.node("n", cpu="3")
+    w.pod("victim", cpu="1", priorityClassName="low", terminationGracePeriodSeconds=30)
+    w.pod("usual", cpu="1")
+    for name in ("victim", "usual"):
+        w.goes_to(name, "n", f"{name} is there")
+    w.pod("vip", cpu="2", priorityClassName="high")
+    tap.ok(eventually(lambda: w.get("vip")["status"].get("nominatedNodeName") == "n"), "the pod is nominated, and waits")
+    w.pod("meek", cpu="1", priorityClassName="meek")
+    w.waits("meek", "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims "
+            "found for incoming pod.", "room that is free is kept for it")
+    time.sleep(1.1)
+    w.delete("vip")
+    w.goes_to("meek", "n", "it is deleted: the other one goes there")
+
+
 def main():
     with cluster.Cluster(nodes=0, manager=False) as c:
-        for story in (binding, messages, wakes, spreads, overcommit, preemption):
+        for story in (binding, messages, wakes, spreads, overcommit, preemption, nomination_ends):
             run_story(story, c)
             World(c).clear()
     tap.done()
