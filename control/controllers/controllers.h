@@ -16,6 +16,7 @@
         X(namespace)                                                                                                   \
         X(nodeipam)                                                                                                    \
         X(nodelifecycle)                                                                                               \
+        X(podgc)                                                                                                       \
         X(replicaset)                                                                                                  \
         X(replicationcontroller)                                                                                       \
         X(rootca)                                                                                                      \

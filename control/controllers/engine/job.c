@@ -228,7 +228,7 @@ static bool is_confirmed(const struct step *st, int result, const struct answer 
 {
         if (result)
                 return status->code == 404;
-        return st->collection ? !a->some : !str_eq(a->uid, st->uid);
+        return st->collection ? !a->some : !str_empty(st->uid) && !str_eq(a->uid, st->uid);
 }
 
 static bool is_success(const struct step *st, int result, const struct answer *a, const struct kube_status *status)

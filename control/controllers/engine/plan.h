@@ -71,7 +71,7 @@ struct step *plan_post(struct sync *s, const struct kobj *o, const char *sub, st
 /* DELETE of all of one kind in a namespace. */
 struct step *plan_delete_all(struct sync *s, const struct resource *r, const char *ns);
 /* Asks the API server itself, because the cache may be behind, and goes on only if there is no such object (or one of
- * that name with another UID). */
+ * that name with another UID; uid NULL: any counts). */
 struct step *plan_confirm_absent(struct sync *s, const struct resource *r, const char *ns, const char *name,
                                  const char *uid);
 /* The same for all of one kind in a namespace. */
