@@ -177,6 +177,72 @@ def user_story(c):
     namespace(c, k)
 
 
+# ---- nodes that go ----
+
+IMPATIENT = [{"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
+             for what in ("not-ready", "unreachable")]
+
+
+def on_nodes(c, selector):
+    """{node: pods that are ready there}"""
+    out = {}
+    for pod in c.pods(selector=selector):
+        if cluster.is_ready(pod):
+            out[pod["spec"]["nodeName"]] = out.get(pod["spec"]["nodeName"], 0) + 1
+    return out
+
+
+def endpoints(c, service):
+    slices = c.items(f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3D{service}")
+    return sorted(a for s in slices for e in s.get("endpoints") or [] if e["conditions"].get("ready") for a in e["addresses"])
+
+
+def node_story(c):
+    """Pod addresses out of the nodes' ranges; a Deployment, a DaemonSet and a Service while a node dies, comes back, is drained."""
+    k = c.kubectl()
+    k.like("get nodes", r"NAME  STATUS  ROLES  AGE  VERSION\n(hollow-\d  Ready  <none>  AGE  v1\.36\.0\n?){4}$")
+    cidrs = sorted(n["spec"].get("podCIDR", "") for n in c.items("/api/v1/nodes"))
+    tap.is_(cidrs, [f"10.244.{i}.0/24" for i in range(4)], "each node has its part of the pods' range")
+    c.api().post(DEPLOYMENTS, {**web(), "spec": {**web()["spec"], "replicas": 8}})
+    c.api().patch(f"{DEPLOYMENTS}/web", {"spec": {"template": {"spec": {"tolerations": IMPATIENT}}}})
+    daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "log"},
+              "spec": {"selector": {"matchLabels": {"app": "log"}},
+                       "template": {"metadata": {"labels": {"app": "log"}}, "spec": {"containers": [{"name": "log", "image": "log:1"}]}}}}
+    c.api().post("/apis/apps/v1/namespaces/default/daemonsets", daemon)
+    k.want("expose deployment web --port=80", "service/web exposed")
+    c.wait(lambda: rolled_out(c, "web") and sum(on_nodes(c, "app=log").values()) == 4, 20, "a Deployment and a DaemonSet run")
+    tap.ok(all(re.match(r"10\.244\.\d\.", p["status"]["podIP"]) for p in c.pods()), "pods have addresses of their nodes")
+
+    c.hollow.tell("kill hollow-1")
+    c.wait(lambda: "NotReady" in k.run("get node hollow-1")[1], 20, "a node that is silent is NotReady")
+    c.wait(lambda: sum(n for node, n in on_nodes(c, "app=web").items() if node != "hollow-1") == 8, 20,
+           "its pods are replaced on the others")
+    dead = sorted(p["status"]["podIP"] for p in c.pods() if p["spec"]["nodeName"] == "hollow-1")
+    c.wait(lambda: len(endpoints(c, "web")) == 8 and not set(dead) & set(endpoints(c, "web")), 10,
+           "the Service has the addresses of those that live")
+    k.like("get pods -l app=web", r"web-\S+  1/1  Terminating  0  AGE")
+    tap.ok("deletionTimestamp" not in next(p for p in c.pods(selector="app=log") if p["spec"]["nodeName"] == "hollow-1")["metadata"],
+           "the DaemonSet's pod stays")
+
+    c.hollow.tell("revive hollow-1")
+    c.wait(lambda: cluster.condition(c.get("/api/v1/nodes/hollow-1"), "Ready") == "True", 10, "the node comes back")
+    c.wait(lambda: len(c.pods(selector="app=web")) == 8 and sum(on_nodes(c, "app=log").values()) == 4, 10,
+           "what was ending there ends, and the DaemonSet's pod is ready again")
+    k.like("get daemonset log", r"log  4  4  4  4  4  <none>  AGE")
+
+    k.like("drain hollow-2 --ignore-daemonsets --timeout=20s", r"node/hollow-2 drained")
+    c.wait(lambda: rolled_out(c, "web") and "hollow-2" not in on_nodes(c, "app=web"), 10, "a drained node has no pods of the Deployment")
+    k.like("get node hollow-2", r"hollow-2  Ready,SchedulingDisabled")
+    k.want("uncordon hollow-2", "node/hollow-2 uncordoned")
+    k.want("scale deployment web --replicas=16", "deployment.apps/web scaled")
+    c.wait(lambda: rolled_out(c, "web") and "hollow-2" in on_nodes(c, "app=web"), 10, "uncordoned it gets pods again")
+
+    k.want("delete node hollow-3", 'node "hollow-3" deleted')
+    c.wait(lambda: sum(n for node, n in on_nodes(c, "app=web").items() if node != "hollow-3") == 16, 20,
+           "the pods of a node that was deleted are made anew")
+    c.wait(lambda: not [p for p in c.pods() if p["spec"].get("nodeName") == "hollow-3"], 20, "... and are gone")
+
+
 # ---- faults ----
 
 REPLICAS, SURGE, UNAVAILABLE = 20, 5, 2
@@ -290,7 +356,10 @@ def two_managers(c):
 
 
 def main():
-    for story, options in ((user_story, {"nodes": 3}), (fault_story, {"nodes": 5}), (two_managers, {"nodes": 5, "managers": 2})):
+    quick = ("--node-monitor-grace-period=3s", "--node-eviction-rate=10", "--secondary-node-eviction-rate=10",
+             "--large-cluster-size-threshold=1", "--node-monitor-period=500ms", "--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16")
+    nodes = {"nodes": 4, "untaint": False, "manager_args": quick, "hollow_args": ("--lease-period", "500ms")}
+    for story, options in ((user_story, {"nodes": 3}), (node_story, nodes), (fault_story, {"nodes": 5}), (two_managers, {"nodes": 5, "managers": 2})):
         if story.__name__ in (sys.argv[1:] or story.__name__):
             with cluster.Cluster(**options) as c:
                 run_story(story, c)
