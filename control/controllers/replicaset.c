@@ -14,8 +14,8 @@
 #include "controllers/common/pods.h"
 #include "controllers/controllers.h"
 
-#define BURST        500   /* pods at a time: between two of these it looks at the spec again */
-#define WAIT_AT_MOST 60000 /* for a pod to be ready long enough: the wall clock may jump meanwhile */
+#define BURST           500   /* pods at a time: between two of these it looks at the spec again */
+#define WAIT_AT_MOST_MS 60000 /* for a pod to be ready long enough: the wall clock may jump meanwhile */
 
 static const struct telling telling_create = {"SuccessfulCreate", "Created pod: {name}", "FailedCreate",
                                               "Error creating: {error}"};
@@ -26,7 +26,8 @@ struct look {
         struct sync *sync;
         const struct kobj *set;
         struct json_object *json; /* the set */
-        struct kobjs pods;        /* active ones, that it owns */
+        const struct selector *selector;
+        struct kobjs pods; /* active ones, that it owns */
         int64_t wanted, min_ready_s;
         bool changes, partly; /* pods are created or deleted; and not all that should be */
 };
@@ -134,15 +135,27 @@ static void set_count(struct json_object *status, const char *name, int64_t n)
                 json_del(status, name);
 }
 
+static bool same_selectors(const struct selector *a, const struct selector *b)
+{
+        _cleanup_strbuf_ struct strbuf x = STRBUF_NULL, y = STRBUF_NULL;
+
+        selector_write(&x, a);
+        selector_write(&y, b);
+        return x.len == y.len && !memcmp(x.data, y.data, x.len);
+}
+
+/* Mostly the template has just the labels of the selector, and what the set owns has all of them. */
 static int64_t count_labeled(const struct look *l)
 {
-        _cleanup_selector_ struct selector *sel = NULL;
+        _cleanup_selector_ struct selector *all = NULL;
         int64_t n = 0;
 
-        if (selector_from_map(json_at(l->json, "spec.template.metadata.labels"), &sel, NULL))
+        if (selector_from_map(json_at(l->json, "spec.template.metadata.labels"), &all, NULL))
                 return 0;
+        if (!selector_is_empty(all) && same_selectors(all, l->selector))
+                return (int64_t)l->pods.n;
         kobjs_foreach (l->pods, p)
-                n += kobj_selected(p, sel);
+                n += kobj_selected(p, all);
         return n;
 }
 
@@ -157,20 +170,29 @@ static int64_t count_ending(const struct look *l)
 }
 
 /* Looks again when the next pod has been ready for long enough. */
-static void count_ready(const struct look *l, int64_t *ready, int64_t *available)
+static void count_available(const struct look *l, int64_t *available)
 {
         uint64_t soonest = UINT64_MAX;
 
         kobjs_foreach (l->pods, p) {
                 uint64_t wait = 0;
 
-                *ready += pod_is_ready(p);
                 *available += pod_is_available(p, l->min_ready_s, l->sync->now_ms, &wait);
                 if (wait)
                         soonest = MIN(soonest, wait);
         }
         if (soonest != UINT64_MAX)
-                plan_after(l->sync, MIN(soonest, (uint64_t)WAIT_AT_MOST));
+                plan_after(l->sync, MIN(soonest, (uint64_t)WAIT_AT_MOST_MS));
+}
+
+static void count_ready(const struct look *l, int64_t *ready, int64_t *available)
+{
+        kobjs_foreach (l->pods, p)
+                *ready += pod_is_ready(p);
+        if (l->min_ready_s)
+                count_available(l, available);
+        else
+                *available = *ready;
 }
 
 /* The condition speaks of what the last attempt came to; its text is that of the first failure. */
@@ -252,7 +274,7 @@ static void sync_set(struct sync *s)
 {
         struct owners *w = s->state;
         const struct selector *sel = owners_selector(w, s->key);
-        struct look l = {.sync = s, .set = lister_find(s->lister, owners_kind(w), s->key)};
+        struct look l = {.sync = s, .selector = sel, .set = lister_find(s->lister, owners_kind(w), s->key)};
         _cleanup_json_ struct json_object *json = NULL;
 
         if (!l.set || !sel)
