@@ -101,19 +101,17 @@ static void rescale(struct rollout *ro)
 
 static void carry_out(struct rollout *ro)
 {
-        if (ro->o->deleted_s) {
+        rollout_note_pause(ro);
+        if (rollout_note_failure(ro)) {
                 rollout_count(ro);
-        } else {
-                rollout_note_pause(ro);
-                rollout_note_failure(ro);
-                sets_renew(ro);
-                if (ro->paused || rollout_is_rescaled(ro))
-                        rescale(ro);
-                else
-                        advance(ro);
+                return;
         }
+        sets_renew(ro);
+        if (ro->paused || rollout_is_rescaled(ro))
+                rescale(ro);
+        else
+                advance(ro);
         sets_write(ro);
-        rollout_write_status(ro);
 }
 
 static struct json_object *own_template(const struct json_object *json)
@@ -148,8 +146,13 @@ static void look(struct sync *s, const struct kobj *o, const struct selector *se
         };
 
         rollout_limits(&ro);
-        if (sets_read(&ro, sel))
-                carry_out(&ro);
+        if (sets_read(&ro, sel)) {
+                if (o->deleted_s)
+                        rollout_count(&ro);
+                else
+                        carry_out(&ro);
+                rollout_write_status(&ro);
+        }
         sets_free(&ro);
 }
 

@@ -81,7 +81,8 @@ void rollout_set_condition(struct rollout *ro, const char *type, const char *val
 void rollout_progress(struct rollout *ro, const char *value, const char *reason, const char *message);
 bool rollout_has_deadline(const struct rollout *ro);
 void rollout_note_pause(struct rollout *ro);
-void rollout_note_failure(struct rollout *ro);
+/* Of the last attempt to make a ReplicaSet. True: the condition is news, to be written before the next attempt. */
+bool rollout_note_failure(struct rollout *ro);
 /* Counts and availability. */
 void rollout_count(struct rollout *ro);
 /* And progress. */

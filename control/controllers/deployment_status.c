@@ -124,18 +124,25 @@ void rollout_note_pause(struct rollout *ro)
                 rollout_progress(ro, "Unknown", "DeploymentResumed", "Deployment is resumed");
 }
 
-/* The last attempt to make a ReplicaSet. A name that is taken is no failure. */
-void rollout_note_failure(struct rollout *ro)
+/* A name that is taken is no failure; and a namespace that ends takes no objects. */
+static bool is_failure(const struct failure *f)
+{
+        return f && f->resource == &res_replicasets && f->verb == STEP_CREATE && !str_eq(f->reason, "AlreadyExists") &&
+               !strstr(f->message, "because it is being terminated");
+}
+
+bool rollout_note_failure(struct rollout *ro)
 {
         const struct failure *f = ro->sync->failed;
+        bool known = str_eq(progress_reason(ro), "ReplicaSetCreateError");
         const char *message;
 
-        if (!f || f->resource != &res_replicasets || f->verb != STEP_CREATE || str_eq(f->reason, "AlreadyExists") ||
-            strstr(f->message, "because it is being terminated"))
-                return;
+        if (!is_failure(f))
+                return false;
         message = arena_printf(ro->sync->mem, "Failed to create new replica set \"%s\": %s", f->name, f->message);
         rollout_progress(ro, "False", "ReplicaSetCreateError", message);
         plan_event(ro->sync, ro->o, true, "FailedCreate", "%s", message);
+        return !known && rollout_has_deadline(ro);
 }
 
 /* ---- progress ---- */

@@ -351,6 +351,33 @@ static void why_pods_cannot_be_made_is_told(void **state)
         assert_int_equal(status_of(w, "availableReplicas"), 2);
 }
 
+#define ANNOTATIONS_MAX (256 * 1024) /* bytes, of keys and values */
+
+/* The Deployment just fits, and with its own annotations a ReplicaSet does not. */
+static void a_replicaset_that_is_refused_is_told(void **state)
+{
+        _cleanup_(world_freep) struct world *w = WORLD(.seed = 1);
+        _cleanup_free_ char *large = mem_zalloc(ANNOTATIONS_MAX);
+
+        memset(large, 'x', ANNOTATIONS_MAX - 64);
+        world_apply(
+                w,
+                "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'namespace':'d','name':'web','annotations':{"
+                "'large':'%s'}},'spec':{'replicas':2,'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{"
+                "'labels':{'app':'web'}},'spec':{'containers':[{'name':'c','image':'a'}]}}}}",
+                large);
+        world_pass(w, 5000);
+        assert_int_equal(world_count(w, &res_replicasets, "d"), 0);
+        assert_string_equal(condition(w, "Progressing", "reason"), "ReplicaSetCreateError");
+        assert_string_equal(condition(w, "Progressing", "status"), "False");
+        assert_non_null(strstr(condition(w, "Progressing", "message"), "Failed to create new replica set \"web-"));
+        assert_non_null(
+                strstr(world_events(w), "Warning FailedCreate Deployment d/web Failed to create new replica set"));
+        world_patch(w, &res_deployments, "d", "web", "{'metadata':{'annotations':{'large':null}}}");
+        sets_live(w, 5, 10000);
+        assert_string_equal(condition(w, "Progressing", "reason"), "NewReplicaSetAvailable");
+}
+
 /* ---- random rollouts ---- */
 
 struct rollout {
@@ -493,6 +520,7 @@ int main(void)
                 cmocka_unit_test(broken_old_pods_go_first),
                 cmocka_unit_test(new_pods_must_be_ready_for_long_enough),
                 cmocka_unit_test(why_pods_cannot_be_made_is_told),
+                cmocka_unit_test(a_replicaset_that_is_refused_is_told),
                 cmocka_unit_test(random_rollouts_keep_their_limits_and_end_with_the_newest_template),
         };
 
