@@ -155,11 +155,11 @@ static void carry_out(struct job_view *v)
                 plan_after(v->sync, 0);
 }
 
-static void sync_running(struct sync *s, const struct kobj *job, struct json_object *json)
+static void sync_running(struct sync *s, const struct kobj *job, struct json_object *json, struct kobjs pods)
 {
         struct job_view v = {.sync = s, .state = s->state, .job = job, .json = json};
 
-        job_view_read(&v);
+        job_view_read(&v, pods);
         v.untrack = arena_array(s->mem, struct job_pod *, v.npods + 1);
         v.remove = arena_array(s->mem, struct job_pod *, v.npods + 1);
         owners_synced(v.state->owners, s, v.npods);
@@ -188,6 +188,7 @@ static void sync_job(struct sync *s)
         const struct kobj *job = lister_find(s->lister, &res_jobs, s->key);
         const struct selector *sel = owners_selector(state->owners, s->key);
         _cleanup_json_ struct json_object *json = job ? kobj_json(job) : NULL;
+        struct kobjs pods;
 
         if (!json || is_managed_elsewhere(json))
                 return;
@@ -202,9 +203,9 @@ static void sync_job(struct sync *s)
         }
         if (!sel)
                 return;
-        claim_tracked(s, job, &res_pods, sel, JOB_TRACKING);
+        pods = claim_tracked(s, job, &res_pods, sel, JOB_TRACKING);
         if (plan_is_empty(s)) /* else: first see what is adopted, or more would be made */
-                sync_running(s, job, json);
+                sync_running(s, job, json, pods);
 }
 
 static void sync_key(struct sync *s)

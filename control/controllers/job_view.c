@@ -76,7 +76,8 @@ static struct job_pod read_pod(const struct job_view *v, const struct kobj *pod,
                 .ending = pod->deleted_s && !pod_is_finished(pod),
         };
 
-        p.failed = phase == POD_FAILED || (p.ending && !v->spec.replace_failed_only);
+        /* One that its Job deletes has lost the finalizer before. */
+        p.failed = phase == POD_FAILED || (p.ending && p.tracked && !v->spec.replace_failed_only);
         p.noted = p.tracked && noted->count && hashmap_get(noted, pod->uid);
         return p;
 }
@@ -93,11 +94,10 @@ static void tally(struct job_view *v, const struct job_pod *p)
         v->failed += p->failed && job_failure_action(v, p->pod, NULL) != FAILURE_IGNORED;
 }
 
-static void read_pods(struct job_view *v)
+static void read_pods(struct job_view *v, struct kobjs pods)
 {
         struct json_object *status = json_get(v->json, "status"),
                            *uncounted = json_get(status, "uncountedTerminatedPods");
-        struct kobjs pods = lister_controlled(v->sync->lister, &res_pods, v->job->uid, v->sync->mem);
         struct hashmap noted;
 
         hashmap_init(&noted, HASHMAP_STR);
@@ -117,9 +117,10 @@ static void read_pods(struct job_view *v)
 
 /* ---- indexes ---- */
 
+/* Not one that was written down as failed, because it was being deleted or its Job failed, and succeeded after that. */
 static bool has_succeeded(const struct job_view *v, const struct job_pod *p)
 {
-        return p->succeeded && p->tracked;
+        return p->succeeded && p->tracked && !p->noted;
 }
 
 static bool has_failed_for_good(const struct job_view *v, const struct job_pod *p)
@@ -179,7 +180,8 @@ static struct indexes active_indexes(const struct job_view *v)
 }
 
 /* Of each index that will be tried again the last failed pod: it keeps its finalizer, so that it stays, until a
- * replacement has its number of failures. */
+ * replacement has its number of failures. One that lost it is still better than none, should that replacement be gone:
+ * its Job was suspended. */
 static void collect_waiting(struct job_view *v)
 {
         struct indexes active = active_indexes(v);
@@ -189,8 +191,9 @@ static void collect_waiting(struct job_view *v)
         for (size_t i = 0; i < v->npods; i++) {
                 const struct job_pod *p = &v->pods[i];
 
-                if (p->tracked && p->failed && p->index != JOB_NO_INDEX && !indexes_has(&v->done, p->index) &&
-                    !indexes_has(&v->lost, p->index) && !indexes_has(&active, p->index))
+                if (p->failed && (p->tracked || !p->pod->deleted_s) && p->index != JOB_NO_INDEX &&
+                    !indexes_has(&v->done, p->index) && !indexes_has(&v->lost, p->index) &&
+                    !indexes_has(&active, p->index))
                         v->waiting[n++] = (struct index_failure){p->index, p};
         }
         qsort(v->waiting, n, sizeof(*v->waiting), by_index);
@@ -214,10 +217,10 @@ const struct job_pod *job_waiting_of(const struct job_view *v, int64_t index)
         return low < v->nwaiting && v->waiting[low].index == index ? v->waiting[low].pod : NULL;
 }
 
-void job_view_read(struct job_view *v)
+void job_view_read(struct job_view *v, struct kobjs pods)
 {
         read_spec(v);
-        read_pods(v);
+        read_pods(v, pods);
         v->status = json_copy(json_get(v->json, "status"));
         if (!json_is_object(v->status)) {
                 json_object_put(v->status);

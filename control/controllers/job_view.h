@@ -87,7 +87,7 @@ struct job_view {
 };
 
 /* job_view.c */
-void job_view_read(struct job_view *v);
+void job_view_read(struct job_view *v, struct kobjs pods);
 /* The failed pod of that index that waits for a replacement, or NULL. */
 const struct job_pod *job_waiting_of(const struct job_view *v, int64_t index);
 int64_t job_pod_index(const struct kobj *pod); /* of its annotation */

@@ -354,6 +354,13 @@ static void check_finished(struct ferrs *e, const struct fpath *p, const struct 
                 ferr_required(e, &start, "startTime is required for finished job");
 }
 
+/* One that was made smaller: pods of indexes that it has not any more count no more. */
+static bool is_elastic(const struct json_object *spec)
+{
+        return str_eq(json_get_str(spec, "completionMode"), "Indexed") &&
+               json_get_i64(spec, "completions", 0) == json_get_i64(spec, "parallelism", 0);
+}
+
 static void jobs_validate_status(const struct kctx *c, const struct json_object *obj, const struct json_object *old,
                                  struct ferrs *e)
 {
@@ -367,7 +374,8 @@ static void jobs_validate_status(const struct kctx *c, const struct json_object 
                 ferr_invalid_i64(e, &ready, json_get_i64(status, "ready", 0), "cannot set more ready pods than active");
         check_terminal(e, &p, status, was);
         check_not_decremented(e, &p, status, was, "failed", "cannot decrease the failed counter");
-        check_not_decremented(e, &p, status, was, "succeeded", "cannot decrease the succeeded counter");
+        if (!is_elastic(json_get(obj, "spec")))
+                check_not_decremented(e, &p, status, was, "succeeded", "cannot decrease the succeeded counter");
 }
 
 static const struct kind_field job_fields[] = {

@@ -421,6 +421,27 @@ static void completed_indexes_are_written_in_short(void **state)
         assert_conditions(w, "SuccessCriteriaMet=True/CompletionsReached Complete=True/CompletionsReached");
 }
 
+static void an_elastic_job_forgets_indexes_that_it_has_no_more(void **state)
+{
+        _cleanup_(world_freep) struct world *w = new_world();
+
+        make_job(w, "'completionMode':'Indexed','parallelism':4,'completions':4");
+        index_becomes(w, 3, "Succeeded");
+        index_becomes(w, 0, "Succeeded");
+        assert_int_equal(number(w, "succeeded"), 2);
+        world_patch(w, &res_jobs, "d", "j", "{'spec':{'parallelism':2,'completions':2}}");
+        world_settle(w);
+        world_kubelet(w, 3, to_phase, "Running");
+        world_settle(w);
+        assert_null(pod_of_index(w, 2));
+        assert_non_null(pod_of_index(w, 1));
+        assert_string_equal(json_get_str(status(w), "completedIndexes"), "0");
+        assert_int_equal(number(w, "succeeded"), 1);
+        assert_int_equal(number(w, "failed"), 0);
+        index_becomes(w, 1, "Succeeded");
+        assert_conditions(w, "SuccessCriteriaMet=True/CompletionsReached Complete=True/CompletionsReached");
+}
+
 static void each_index_fails_for_itself(void **state)
 {
         _cleanup_(world_freep) struct world *w = new_world();
@@ -443,6 +464,26 @@ static void each_index_fails_for_itself(void **state)
         assert_string_equal(json_get_str(status(w), "completedIndexes"), "0,2");
         assert_int_equal(number(w, "failed"), 2);
         assert_int_equal(count_pods(w, is_tracked), 0);
+}
+
+static void failures_of_an_index_outlive_a_suspension(void **state)
+{
+        _cleanup_(world_freep) struct world *w = new_world();
+
+        make_job(w, "'completionMode':'Indexed','completions':1,'parallelism':1,'backoffLimitPerIndex':1");
+        index_becomes(w, 0, "Failed");
+        world_pass(w, 11000);
+        all_become(w, "Running");
+        world_patch(w, &res_jobs, "d", "j", "{'spec':{'suspend':true}}");
+        world_settle(w);
+        assert_string_equal(json_get_str(status(w), "failedIndexes"), ""); /* it was asked to go */
+        world_kubelet(w, 3, to_phase, "Running");
+        world_settle(w);
+        world_patch(w, &res_jobs, "d", "j", "{'spec':{'suspend':false}}");
+        world_settle(w);
+        index_becomes(w, 0, "Failed");
+        assert_string_equal(json_get_str(status(w), "failedIndexes"), "0");
+        assert_string_equal(json_get_str(json_idx(json_get(status(w), "conditions"), 2), "reason"), "FailedIndexes");
 }
 
 static void too_many_failed_indexes_end_the_job(void **state)
@@ -623,7 +664,9 @@ int main(void)
                 cmocka_unit_test(the_deadline_starts_over_when_a_job_is_resumed),
                 cmocka_unit_test(pods_know_their_index),
                 cmocka_unit_test(completed_indexes_are_written_in_short),
+                cmocka_unit_test(an_elastic_job_forgets_indexes_that_it_has_no_more),
                 cmocka_unit_test(each_index_fails_for_itself),
+                cmocka_unit_test(failures_of_an_index_outlive_a_suspension),
                 cmocka_unit_test(too_many_failed_indexes_end_the_job),
                 cmocka_unit_test(a_success_policy_ends_the_job),
                 cmocka_unit_test(a_failure_policy_tells_failures_apart),
