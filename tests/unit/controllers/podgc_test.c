@@ -177,7 +177,8 @@ static void the_oldest_of_too_many_finished_pods_go(void **state)
         world_pod_status(w, "d", "f", "Succeeded", false);
         world_pass(w, 5000);
         assert_int_equal(world_count(w, &res_pods, "d"), 3);
-        assert_string_equal(phase(w, "f"), "Succeeded");
+        assert_string_equal(phase(w, "e"), "gone"); /* an evicted one goes before those that are older */
+        assert_string_equal(phase(w, "c"), "Succeeded");
 }
 
 /* Whatever is refused, lost or dies: what has a node that is there stays, the rest goes. */
