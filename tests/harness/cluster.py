@@ -20,7 +20,7 @@ test breaks off, the end of each log is printed."""
 
 import http.client
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -33,6 +33,7 @@ import tap
 from client import Client
 
 READY_S = 20
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 # One alone does not wait for the Lease of the one that was killed; of several, another takes over soon.
 ALONE = ("--leader-elect=false",)
 ELECT = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms")
@@ -238,7 +239,7 @@ class Cluster:
             self.tell_logs()
             raise
         finally:
-            self.cleanup()
+            self.cleanup(error is None)
 
     def start(self):
         self.server.start()
@@ -256,7 +257,7 @@ class Cluster:
     def children(self):
         return [*self.managers, *self.schedulers, *([self.hollow] if self.hollow else [])]
 
-    def cleanup(self):
+    def cleanup(self, judge=False):
         if self.kept:
             self.kept.close()
         for child in self.children():
@@ -264,7 +265,18 @@ class Cluster:
                 if child.alive():
                     child.thaw()
                 child.end(signal.SIGTERM)
+        if judge:
+            self.judge_logs()
         self.server.cleanup()
+
+    def judge_logs(self):
+        """What a build with sanitizers has complained of is a failure."""
+        for child in self.children():
+            with open(child.log, encoding="utf-8", errors="replace") as file:
+                lines = file.read().splitlines()
+            first = next((i for i, line in enumerate(lines) if SANITIZER.search(line)), None)
+            if first is not None:
+                tap.not_ok(f"{child.name} does not offend a sanitizer", "\n".join(lines[first:first + 30]))
 
     def check(self):
         """RuntimeError when a process has ended by itself."""
@@ -361,11 +373,3 @@ def condition(obj, kind):
 
 def is_ready(pod):
     return condition(pod, "Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def keep_logs(c, folder):
-    """Copies the logs out of a cluster's folder, for a look after the test."""
-    os.makedirs(folder, exist_ok=True)
-    for path in (c.server.log, *(child.log for child in c.children())):
-        if os.path.exists(path):
-            shutil.copy(path, folder)
