@@ -83,7 +83,6 @@ void scheduler_free(struct scheduler *s)
 
 void scheduler_lead(struct scheduler *s)
 {
-        s->leads = true;
         scheduler_kick(s);
 }
 
@@ -216,9 +215,10 @@ static void attempt(struct scheduler *s, struct pod *pod)
         bind_start(s, pod, n, begin);
 }
 
+/* Not while it ends, either: the Lease may be another's already. */
 static bool may_act(const struct scheduler *s)
 {
-        return s->leads && !s->watches.unsynced;
+        return process_leads(s->process) && !s->watches.unsynced;
 }
 
 void scheduler_kick(struct scheduler *s)

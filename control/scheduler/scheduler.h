@@ -53,7 +53,7 @@ struct scheduler {
         struct bindings bindings;
         struct reports reports;
         struct loop_timer *timer; /* of the next attempts, or of the queue */
-        bool leads, soon;         /* soon: the timer is set to now */
+        bool soon;                /* the timer is set to now */
 };
 
 int scheduler_new(const struct scheduler_config *config, struct process *process, struct scheduler **ret,
