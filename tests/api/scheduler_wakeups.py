@@ -113,7 +113,7 @@ def is_quiet(c):
 
 
 def wait_quiet(c):
-    """Backoffs take 10 s at most."""
+    """A backoff takes 10 s at most, but pods that go for others may wake further ones in turn."""
     def still_quiet():
         for _ in range(5):
             if not is_quiet(c):
@@ -121,7 +121,12 @@ def wait_quiet(c):
             time.sleep(0.1)
         return True
 
-    return eventually(still_quiet, 30)
+    if eventually(still_quiet, 60):
+        return True
+    for _ in range(3):
+        tap.diag({k: v for k, v in c.scheduler.metrics().items() if "queue" in k or "attempts_total" in k or "victims_count" in k})
+        time.sleep(2)
+    return False
 
 
 def homes(c):
