@@ -35,6 +35,7 @@ static void job_is_gone(struct runner *r, const struct kobj *job)
                         add_pod_key(r, pod);
         arena_deinit(&mem);
         job_backoff_forget(state, job->uid);
+        job_metrics_forget(state, job->uid);
         stopwatch_forget(&state->deadlines, job->uid);
 }
 
@@ -184,7 +185,7 @@ static bool has_known_mode(const struct json_object *json)
 
 static void sync_job(struct sync *s)
 {
-        const struct job_state *state = s->state;
+        struct job_state *state = s->state;
         const struct kobj *job = lister_find(s->lister, &res_jobs, s->key);
         const struct selector *sel = owners_selector(state->owners, s->key);
         _cleanup_json_ struct json_object *json = job ? kobj_json(job) : NULL;
@@ -192,6 +193,7 @@ static void sync_job(struct sync *s)
 
         if (!json || is_managed_elsewhere(json))
                 return;
+        job_metrics_seen(state, job, json);
         if (job_is_finished(json)) {
                 sync_finished(s, job);
                 return;
@@ -226,9 +228,18 @@ static void *state_new(struct runner *r)
 
         state->owners = owners_new(&res_jobs);
         hashmap_init(&state->setbacks, HASHMAP_STR_OWNED);
+        hashmap_init(&state->running, HASHMAP_STR_OWNED);
+        hashmap_init(&state->totals, HASHMAP_STR_OWNED);
         stopwatches_init(&state->deadlines);
         stopwatches_init(&state->failures);
         return state;
+}
+
+static void map_free(struct hashmap *m)
+{
+        hashmap_foreach (m, slot)
+                free(slot->value);
+        hashmap_deinit(m);
 }
 
 static void state_free(void *p)
@@ -236,9 +247,9 @@ static void state_free(void *p)
         struct job_state *state = p;
 
         owners_free(state->owners);
-        hashmap_foreach (&state->setbacks, slot)
-                free(slot->value);
-        hashmap_deinit(&state->setbacks);
+        map_free(&state->setbacks);
+        map_free(&state->running);
+        map_free(&state->totals);
         stopwatches_deinit(&state->deadlines);
         stopwatches_deinit(&state->failures);
         free(state);
@@ -250,4 +261,5 @@ const struct controller controller_job = {
         .sync = sync_key,
         .state_new = state_new,
         .state_free = state_free,
+        .metrics = job_metrics_write,
 };

@@ -9,6 +9,7 @@
  *     job_backoff.c  how long a replacement waits
  *     job_pods.c     which pods are made and deleted
  *     job_status.c   counts each ended pod once
+ *     job_metrics.c  tells of all Jobs together
  *
  * A pod is counted once by this order of writes, of which each finds out from the API what the one before it did:
  * its UID goes into status.uncountedTerminatedPods; the pod loses the finalizer; the UID becomes 1 in the counter. Of
@@ -33,6 +34,8 @@ struct job_state {
         struct owners *owners;
         struct hashmap setbacks; /* UID of a Job -> struct setback *: failures of pods that are gone */
         struct stopwatches deadlines, failures;
+        struct hashmap running; /* UID -> what is known of a Job that has not finished, for metrics */
+        struct hashmap totals;  /* a metric with its labels -> int64_t * */
 };
 
 struct job_spec {
@@ -125,6 +128,11 @@ void job_manage(struct job_view *v);
 void job_remove_active(struct job_view *v);
 struct step *job_plan_untrack(struct sync *s, const struct kobj *pod);
 void job_plan_pods(struct job_view *v);
+
+/* job_metrics.c */
+void job_metrics_seen(struct job_state *state, const struct kobj *job, const struct json_object *json);
+void job_metrics_forget(struct job_state *state, const char *uid);
+void job_metrics_write(const struct runner *r, struct strbuf *b);
 
 /* job_status.c */
 void job_count(struct job_view *v);

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "controllers/controllers.h"
-#include "unit/controllers/world.h"
+#include "unit/controllers/world_internal.h"
 
 static const struct controller *const only[] = {&controller_job};
 
@@ -307,6 +307,29 @@ static void a_job_fails_at_its_deadline(void **state)
         assert_conditions(w, "FailureTarget=True/DeadlineExceeded Failed=True/DeadlineExceeded");
         assert_non_null(strstr(world_events(w),
                                "Warning DeadlineExceeded Job d/j Job was active longer than specified deadline"));
+}
+
+static void metrics_tell_of_each_once(void **state)
+{
+        _cleanup_(world_freep) struct world *w = new_world();
+        _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
+
+        make_job(w, "'parallelism':3,'completions':3,'backoffLimit':1");
+        all_become(w, "Running");
+        world_pod_status(w, "d", name_of_active(w), "Failed", false);
+        world_settle(w);
+        world_pass(w, 11000);
+        all_become(w, "Succeeded");
+        assert_conditions(w, "SuccessCriteriaMet=True/CompletionsReached Complete=True/CompletionsReached");
+        world_patch(w, &res_jobs, "d", "j", "{'metadata':{'labels':{'looked':'again'}}}");
+        world_settle(w);
+        engine_metrics(w->engine, &b);
+        assert_non_null(strstr(b.data, "\njob_controller_jobs_finished_total{completion_mode=\"NonIndexed\",reason="
+                                       "\"CompletionsReached\",result=\"succeeded\"} 1\n"));
+        assert_non_null(strstr(b.data, "\njob_controller_job_pods_finished_total{completion_mode=\"NonIndexed\","
+                                       "result=\"succeeded\"} 3\n"));
+        assert_non_null(strstr(b.data, "\njob_controller_job_pods_finished_total{completion_mode=\"NonIndexed\","
+                                       "result=\"failed\"} 1\n"));
 }
 
 /* ---- suspension ---- */
@@ -660,6 +683,7 @@ int main(void)
                 cmocka_unit_test(what_runs_fails_with_its_job),
                 cmocka_unit_test(restarts_of_containers_count_where_pods_restart_them),
                 cmocka_unit_test(a_job_fails_at_its_deadline),
+                cmocka_unit_test(metrics_tell_of_each_once),
                 cmocka_unit_test(a_suspended_job_has_no_pods),
                 cmocka_unit_test(the_deadline_starts_over_when_a_job_is_resumed),
                 cmocka_unit_test(pods_know_their_index),
