@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An index is a map from values to chains of links; an entry has a link in each chain that it belongs to. So an object
- * of a namespace of 10,000 others comes and goes without a look at them.
+ * An index is a map from values to buckets; an entry has a link into each bucket that it belongs to, and knows its
+ * place there. So an object of a namespace of 10,000 others comes and goes without a look at them, and all 10,000 lie
+ * in one array: to list them touches none of them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +25,20 @@ enum index {
 
 #define VALUE_SIZE 512 /* a namespace, and a label's key and value */
 
+struct member {
+        const struct kobj *object;
+        struct link *link;
+};
+
 struct bucket {
-        struct link *first;
-        size_t n;
+        struct member *members; /* in no order */
+        size_t n, room;
         char value[];
 };
 
 struct link {
-        struct link *next, *prev;
-        struct entry *entry;
         struct bucket *bucket;
+        size_t at; /* of its members */
         enum index index;
 };
 
@@ -120,31 +125,37 @@ static struct bucket *bucket_of(struct kept *k, enum index index, const char *va
         return b;
 }
 
+static void bucket_resize(struct bucket *b, size_t room)
+{
+        b->members = mem_realloc(b->members, room, sizeof(*b->members));
+        b->room = room;
+}
+
 static void link_in(struct kept *k, struct entry *e, enum index index, const char *value)
 {
         struct bucket *b = bucket_of(k, index, value);
         struct link *l = &e->links[e->nlinks++];
 
-        *l = (struct link){.next = b->first, .entry = e, .bucket = b, .index = index};
-        if (b->first)
-                b->first->prev = l;
-        b->first = l;
-        b->n++;
+        if (b->n == b->room)
+                bucket_resize(b, MAX(2 * b->room, (size_t)1));
+        *l = (struct link){.bucket = b, .at = b->n, .index = index};
+        b->members[b->n++] = (struct member){.object = e->object, .link = l};
 }
 
+/* The last one takes the place. */
 static void link_out(struct kept *k, struct link *l)
 {
         struct bucket *b = l->bucket;
 
-        if (l->prev)
-                l->prev->next = l->next;
-        else
-                b->first = l->next;
-        if (l->next)
-                l->next->prev = l->prev;
-        if (--b->n)
+        b->members[l->at] = b->members[--b->n];
+        b->members[l->at].link->at = l->at;
+        if (b->n) {
+                if (b->n < b->room / 4)
+                        bucket_resize(b, b->room / 2);
                 return;
+        }
         hashmap_del(&k->indexes[l->index], b->value);
+        free(b->members);
         free(b);
 }
 
@@ -321,8 +332,8 @@ static struct kobjs by_index(const struct lister *c, const struct resource *r, e
         if (!b)
                 return l;
         l.items = arena_array(mem, const struct kobj *, b->n);
-        for (const struct link *at = b->first; at; at = at->next)
-                l.items[l.n++] = at->entry->object;
+        for (size_t i = 0; i < b->n; i++)
+                l.items[l.n++] = b->members[i].object;
         return l;
 }
 
@@ -375,8 +386,8 @@ struct kobjs lister_all_dependents(const struct lister *c, const char *uid, stru
         for (size_t i = 0; i < c->n; i++) {
                 const struct bucket *b = dependents_of(c->kept[i], uid);
 
-                for (const struct link *at = b ? b->first : NULL; at; at = at->next)
-                        l.items[l.n++] = at->entry->object;
+                for (size_t at = 0; b && at < b->n; at++)
+                        l.items[l.n++] = b->members[at].object;
         }
         return l;
 }
@@ -421,8 +432,8 @@ struct kobjs lister_labelled(const struct lister *c, const struct resource *r, c
         if (!b)
                 return l;
         l.items = arena_array(mem, const struct kobj *, b->n);
-        for (const struct link *at = b->first; at; at = at->next)
-                if (n == 1 || has_labels(at->entry->object, labels, n))
-                        l.items[l.n++] = at->entry->object;
+        for (size_t i = 0; i < b->n; i++)
+                if (n == 1 || has_labels(b->members[i].object, labels, n))
+                        l.items[l.n++] = b->members[i].object;
         return l;
 }
