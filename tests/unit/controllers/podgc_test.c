@@ -184,7 +184,7 @@ static void the_oldest_of_too_many_finished_pods_go(void **state)
 /* Whatever is refused, lost or dies: what has a node that is there stays, the rest goes. */
 static void histories_come_to_the_same_end(void **state)
 {
-        for (uint64_t seed = 1; seed <= 150; seed++) {
+        for (uint64_t seed = 1; seed <= 60; seed++) {
                 _cleanup_(world_freep) struct world *w = world_with(seed, 20, 0);
                 size_t alive = 0, n;
                 bool there[3];
