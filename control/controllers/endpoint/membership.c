@@ -10,13 +10,13 @@
 #include "controllers/endpoint/membership.h"
 #include "controllers/endpoint/service.h"
 #include "controllers/endpoint/zones.h"
+#include "controllers/engine/pack.h"
 
 #define FILED_SIZE 512 /* a namespace, and a label's key and value */
 
 struct filed {
         struct filed *next; /* under the same label */
         struct folder *folder;
-        struct arena mem;
         const char *key, *ns;
         const struct label *selector;
         size_t n;
@@ -105,7 +105,6 @@ static void take_out(struct membership *m, struct filed *s)
         }
         hashmap_del(&m->services, s->key);
         hashmap_del(&m->spread, s->key);
-        arena_deinit(&s->mem);
         free(s);
 }
 
@@ -123,21 +122,31 @@ void membership_free(struct membership *m)
         free(m);
 }
 
+static struct filed *pack_filed(struct pack *p, const struct service *s)
+{
+        struct filed *f = pack_array(p, struct filed, 1);
+        struct label *selector = pack_array(p, struct label, s->nselector);
+
+        for (size_t i = 0; i < s->nselector; i++)
+                selector[i] = (struct label){pack_text(p, s->selector[i].key), pack_text(p, s->selector[i].value)};
+        *f = (struct filed){.selector = selector, .n = s->nselector, .spread = s->spread};
+        f->key = pack_text(p, s->object->key);
+        f->ns = pack_text(p, s->object->ns);
+        return f;
+}
+
 static void file_service(struct membership *m, const struct kobj *o)
 {
-        struct filed *f = mem_new(struct filed);
+        _cleanup_(arena_deinit) struct arena mem = ARENA_NULL;
+        struct pack p = {.scratch = &mem};
         struct service s;
 
-        service_read(&s, o, &f->mem);
-        *f = (struct filed){.mem = f->mem, .selector = s.selector, .n = s.nselector, .spread = s.spread};
-        f->key = arena_strdup(&f->mem, o->key);
-        f->ns = arena_strdup(&f->mem, o->ns);
-        if (service_selects(&s)) {
-                file(m, f);
-        } else {
-                arena_deinit(&f->mem);
-                free(f);
-        }
+        service_read(&s, o, &mem);
+        if (!service_selects(&s))
+                return;
+        pack_filed(&p, &s);
+        p = (struct pack){.block = mem_zalloc(p.used)};
+        file(m, pack_filed(&p, &s));
 }
 
 void membership_service_changed(struct membership *m, struct runner *r, const struct kobj *old, const struct kobj *now)

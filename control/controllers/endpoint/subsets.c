@@ -108,6 +108,17 @@ static int by_number(const void *a, const void *b)
         return (x->address > y->address) - (x->address < y->address);
 }
 
+/* The n addresses at which the port has one number. */
+static void pack_number(struct packing *p, const struct service_port *port, const struct numbered *all, size_t n)
+{
+        struct slice_port at = {port->name, port->protocol, port->app, all->number};
+        struct subset s = {.addresses = arena_array(p->mem, const struct subset_address *, n)};
+
+        for (size_t i = 0; i < n; i++)
+                s.addresses[s.naddresses++] = all[i].address;
+        add_subset(p, &s, &at);
+}
+
 /* Each number that the port has in some pods, with those. */
 static void pack_port(struct packing *p, const struct service_port *port, size_t index)
 {
@@ -117,13 +128,11 @@ static void pack_port(struct packing *p, const struct service_port *port, size_t
                 all[i] = (struct numbered){p->all[i].numbers[index], &p->all[i]};
         qsort(all, p->n, sizeof(*all), by_number);
         for (size_t from = 0, to; from < p->n; from = to) {
-                struct slice_port at = {port->name, port->protocol, port->app, all[from].number};
-                struct subset s = {.addresses = arena_array(p->mem, const struct subset_address *, p->n - from)};
-
-                for (to = from; to < p->n && all[to].number == all[from].number; to++)
-                        s.addresses[s.naddresses++] = all[to].address;
-                if (at.port >= 0)
-                        add_subset(p, &s, &at);
+                to = from;
+                while (to < p->n && all[to].number == all[from].number)
+                        to++;
+                if (all[from].number >= 0)
+                        pack_number(p, port, &all[from], to - from);
         }
 }
 
