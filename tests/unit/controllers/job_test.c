@@ -652,6 +652,45 @@ static void pods_are_adopted_with_the_finalizer_and_released_without(void **stat
         assert_int_equal(world_count(w, &res_pods, "d"), 2);
 }
 
+static void add_odd_pod(struct world *w, const char *name, const char *index)
+{
+        const char *uid = json_at_str(world_get(w, &res_jobs, "d", "j"), "metadata.uid");
+
+        world_apply(
+                w,
+                "{'apiVersion':'v1','kind':'Pod','metadata':{'namespace':'d','name':'%s','finalizers':['batch."
+                "kubernetes.io/job-tracking'],'labels':{'batch.kubernetes.io/controller-uid':'%s'},'annotations':{"
+                "'batch.kubernetes.io/job-completion-index':'%s'},'ownerReferences':[{'apiVersion':'batch/v1','kind':"
+                "'Job','name':'j','uid':'%s','controller':true}]},'spec':{'containers':[{'name':'c','image':'i'}]}}",
+                name, uid, index, uid);
+}
+
+static void odd_pods_and_huge_numbers_do_no_harm(void **state)
+{
+        static const char *const indexes[] = {"-7", "x", "", "2", "99999999999999999999"};
+        _cleanup_(world_freep) struct world *w = new_world();
+
+        make_job(w, "'completionMode':'Indexed','parallelism':2,'completions':2");
+        for (size_t i = 0; i < ARRAY_SIZE(indexes); i++) {
+                char name[16];
+
+                snprintf(name, sizeof(name), "odd-%zu", i);
+                add_odd_pod(w, name, indexes[i]);
+        }
+        world_settle(w);
+        assert_int_equal(world_count(w, &res_pods, "d"), 2); /* none of those */
+        all_become(w, "Succeeded");
+        assert_int_equal(number(w, "succeeded"), 2);
+        assert_int_equal(number(w, "failed"), 0);
+        assert_conditions(w, "SuccessCriteriaMet=True/CompletionsReached Complete=True/CompletionsReached");
+        world_delete(w, &res_jobs, "d", "j", "Background");
+        make_job(w, "'parallelism':2147483647,'completions':3,'backoffLimit':2147483647,"
+                    "'activeDeadlineSeconds':9223372036854775807");
+        assert_int_equal(count_pods(w, is_active), 3);
+        all_become(w, "Succeeded");
+        assert_int_equal(number(w, "succeeded"), 3);
+}
+
 static void pods_of_a_job_that_is_gone_lose_the_finalizer(void **state)
 {
         for (int crash = 0; crash < 2; crash++) {
@@ -698,6 +737,7 @@ int main(void)
                 cmocka_unit_test(a_pod_is_replaced_when_the_policy_says_so),
                 cmocka_unit_test(a_job_of_another_controller_is_left_alone),
                 cmocka_unit_test(pods_are_adopted_with_the_finalizer_and_released_without),
+                cmocka_unit_test(odd_pods_and_huge_numbers_do_no_harm),
                 cmocka_unit_test(pods_of_a_job_that_is_gone_lose_the_finalizer),
         };
 
