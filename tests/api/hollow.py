@@ -103,7 +103,7 @@ def addresses_come_from_the_pod_cidrs(c):
 
 
 def annotations_steer(c):
-    create(c, pod("late", annotations={"ready-after": "800ms"}),
+    create(c, pod("late", annotations={"ready-after": "2s"}),
            pod("never", annotations={"never-ready": "true"}),
            pod("done", annotations={"run-for": "300ms"}, restartPolicy="Never"),
            pod("bad", annotations={"fail": "true", "exit-code": "3"}, restartPolicy="Never"),
@@ -144,7 +144,7 @@ def readiness_changes(c):
 
 
 def pods_are_deleted(c):
-    create(c, pod("quick"), pod("lazy", annotations={"stop-after": "1s"}),
+    create(c, pod("quick"), pod("lazy", annotations={"stop-after": "3s"}),
            pod("stubborn", annotations={"stop-after": "grace"}, terminationGracePeriodSeconds=1))
     c.wait(lambda: all(ready(c, name) == "True" for name in ("quick", "lazy", "stubborn")), 5, "three pods are ready")
     started = time.monotonic()
@@ -152,8 +152,8 @@ def pods_are_deleted(c):
         c.api().delete(f"{PODS}/{name}")
     c.wait(lambda: get(c, "quick") is None, 5, "a deleted pod goes")
     tap.ok("deletionTimestamp" in get(c, "lazy")["metadata"], "one that takes its time is still there")
-    c.wait(lambda: get(c, "lazy") is None, 5, "... and goes later")
-    tap.ok(time.monotonic() - started > 0.9, "... after its stop-after", time.monotonic() - started)
+    c.wait(lambda: get(c, "lazy") is None, 10, "... and goes later")
+    tap.ok(time.monotonic() - started > 2.9, "... after its stop-after", time.monotonic() - started)
     c.wait(lambda: get(c, "stubborn") is None, 5, "one that does not stop is gone after the grace period")
     create(c, {**pod("held"), "metadata": {"name": "held", "finalizers": ["example.com/wait"]}})
     c.wait(lambda: ready(c, "held") == "True", 5, "a pod with a finalizer is ready")
@@ -170,7 +170,7 @@ def nodes_stop_and_come_back(c):
     c.hollow.tell("kill hollow-1")
     create(c, pod("stuck", "hollow-1"))
     lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/hollow-1"
-    time.sleep(0.3)  # what was on its way
+    time.sleep(0.6)  # what was on its way
     before = c.get(lease)["spec"]["renewTime"]
     time.sleep(1.5)
     tap.is_((phase(c, "stuck"), c.get(lease)["spec"]["renewTime"]), ("Pending", before), "a killed node is silent")

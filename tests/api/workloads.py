@@ -131,6 +131,7 @@ def a_bad_update_stops(c, k):
         k.fails("rollout status deployment/web --timeout=20s", r'error: deployment "web" exceeded its progress deadline')
         k.want("get deployments web", "NAME  READY  UP-TO-DATE  AVAILABLE  AGE\nweb  3/3  1  3  AGE")
         k.like("describe deployment web", r"Progressing  False  ProgressDeadlineExceeded")
+        c.api().patch(f"{DEPLOYMENTS}/web", {"spec": {"progressDeadlineSeconds": 600}})
         k.want("rollout undo deployment/web", "deployment.apps/web rolled back")
         k.like("rollout status deployment/web --timeout=20s", "successfully rolled out")
         tap.is_(seen.violations(), [], "the old pods stay available all along")
@@ -336,7 +337,7 @@ def two_managers(c):
 
     def kill_leader(chance):
         first.kill()
-        c.wait(lambda: c.leader(c.managers), 10, "the leader is killed: the other one leads")
+        c.wait(lambda: c.leader(c.managers), 20, "the leader is killed: the other one leads")
         first.start()
 
     faulty_rollouts(c, 1, kill_leader, "death of the leader")
@@ -346,7 +347,7 @@ def two_managers(c):
     def pause_leader(chance):
         leader.freeze()
         other = next(m for m in c.managers if m is not leader)
-        c.wait(other.leads, 10, "the leader stands still: the other one leads")
+        c.wait(other.leads, 20, "the leader stands still: the other one leads")
         set_image(c, "web:meanwhile")
         leader.thaw()
         set_image(c, "web:a-pause-of-the-leader-0")
@@ -356,7 +357,7 @@ def two_managers(c):
 
 
 def main():
-    quick = ("--node-monitor-grace-period=3s", "--node-eviction-rate=10", "--secondary-node-eviction-rate=10",
+    quick = ("--node-monitor-grace-period=5s", "--node-eviction-rate=10", "--secondary-node-eviction-rate=10",
              "--large-cluster-size-threshold=1", "--node-monitor-period=500ms", "--allocate-node-cidrs", "--cluster-cidr=10.244.0.0/16")
     nodes = {"nodes": 4, "untaint": False, "manager_args": quick, "hollow_args": ("--lease-period", "500ms")}
     for story, options in ((user_story, {"nodes": 3}), (node_story, nodes), (fault_story, {"nodes": 5}), (two_managers, {"nodes": 5, "managers": 2})):

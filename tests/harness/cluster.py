@@ -36,7 +36,7 @@ READY_S = 20
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
 # One alone does not wait for the Lease of the one that was killed; of several, another takes over soon.
 ALONE = ("--leader-elect=false",)
-ELECT = ("--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=500ms")
+ELECT = ("--leader-elect-lease-duration=5s", "--leader-elect-renew-deadline=4s", "--leader-elect-retry-period=500ms")
 
 
 class Child:
