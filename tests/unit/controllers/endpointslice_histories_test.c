@@ -20,7 +20,7 @@
 #define PODS      14
 #define NODES     3
 #define STEPS     60
-#define SEEDS     30
+#define SEEDS     12
 #define SLICE_MAX 3 /* endpoints of a slice: so that there are several */
 
 static const struct controller *const three[] = {&controller_endpoints, &controller_endpointslice,
