@@ -248,7 +248,7 @@ static void check_rest(struct story *s)
 {
         struct json_object *set = world_get(s->w, &res_statefulsets, "d", "web");
         const char *image = image_of(json_at(set, "spec.template"));
-        char name[16];
+        char name[24];
 
         assert_int_equal(world_count(s->w, &res_pods, "d"), s->replicas);
         for (int i = 0; i < s->replicas; i++) {
