@@ -49,7 +49,7 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c cni/main.c
+MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c agent/kubelet/shim/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_store := $(call c_files,control/store)
@@ -61,6 +61,8 @@ SRC_ctl   := $(filter-out $(MAINS),$(call c_files,tools/ctl))
 SRC_hollow := $(filter-out $(MAINS),$(call c_files,tools/hollow))
 SRC_datapath := $(call c_files,userspace/datapath)
 SRC_agent := $(filter-out agent/kubelet/% $(MAINS),$(call c_files,agent))
+SRC_kubelet := $(filter-out $(MAINS),$(call c_files,agent/kubelet))
+SRC_shim  := $(call c_files,agent/kubelet/shim)
 SRC_cni   := $(filter-out $(MAINS),$(call c_files,cni))
 BPF_SRC   := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJ   := $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(BPF_SRC))
@@ -79,8 +81,9 @@ LIB_ctl   := $(O)/libctl.a
 LIB_hollow := $(O)/libhollow.a
 LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
+LIB_kubelet := $(O)/libkubelet.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni)
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni) $(O)/fairlead-shim
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -102,12 +105,13 @@ $(LIB_ctl): $(call obj,$(SRC_ctl))
 $(LIB_hollow): $(call obj,$(SRC_hollow))
 $(LIB_datapath): $(call obj,$(SRC_datapath)) $(if $(BPF_OBJ),$(O)/gen/bpf_objects.o)
 $(LIB_agent): $(call obj,$(SRC_agent))
+$(LIB_kubelet): $(call obj,$(SRC_kubelet))
 $(LIB_cni): $(call obj,$(SRC_cni))
 
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_cni) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_kubelet) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
@@ -172,6 +176,9 @@ $(O)/fairlead-agent: private LIBS += $(LIBS_netlink)
 # The plugin lives for two milliseconds and is copied to where the runtime looks for it: static, it starts in a third less
 # time and needs nothing there. (libnl's resolver, which the linker warns of, is not used.)
 $(O)/fairlead-cni: private LIBS = $(if $(SAN),,-static $(if $(findstring --no-warnings,$(shell ld --help)),-Wl$(comma)--no-warnings)) -lnl-3 -ljson-c
+# One stays beside every container: static, and nothing of the libraries.
+$(O)/fairlead-shim: $(call obj,$(SRC_shim))
+$(O)/fairlead-shim: private LIBS = $(if $(SAN),,-static)
 
 $(PROGRAMS): $(O)/stamp.link
 	$(call say,LD,$@)

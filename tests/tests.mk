@@ -9,7 +9,7 @@
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
 # tests/load/net*.c ($(O)/netload --help); what sends frames like a NIC, tests/bench/frames/.
 
-ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_scheduler) $(LIB_runtime) $(LIB_ctl) $(LIB_hollow) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
+ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_scheduler) $(LIB_runtime) $(LIB_ctl) $(LIB_hollow) $(LIB_kubelet) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
 ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
@@ -137,5 +137,10 @@ $(O)/fuzz/%_fuzz: $(O)/fuzz/obj/tests/fuzz/%_fuzz.o $(O)/fuzz/libfairlead.a $(O)
 
 # The program of tests/api/informer.py, which has it made.
 $(O)/informer_follow: $(O)/obj/tests/api/informer_follow.o $(LIB_kube) $(LIB_base) $(O)/stamp.link
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LIBS)
+
+# The program of tests/e2e/kubelet_runtime.py, which has it made.
+$(O)/kubelet_runtime: $(O)/obj/tests/e2e/kubelet_runtime.o $(LIB_kubelet) $(LIB_kube) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LIBS)
