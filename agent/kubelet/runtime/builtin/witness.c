@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes that outlive us: found by the locks that they keep, watched by pidfds, signalled without mistaking another
+ * process of the same number for them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/kubelet/runtime/builtin/impl.h"
+#include "base/mem.h"
+
+int witness_watch(struct builtin *rt, struct witness *w, pid_t pid, void (*ended)(void *userdata, unsigned int events),
+                  void *userdata)
+{
+        int fd = (int)syscall(SYS_pidfd_open, pid, 0), r;
+
+        if (fd < 0)
+                return -errno;
+        r = loop_fd_new(rt->opts.loop, fd, LOOP_READ, ended, userdata, &w->watch);
+        if (r) {
+                close(fd);
+                return r;
+        }
+        w->fd = fd;
+        w->pid = pid;
+        return 0;
+}
+
+void witness_forget(struct witness *w)
+{
+        loop_fd_free(TAKE_PTR(w->watch));
+        if (w->fd >= 0)
+                close(w->fd);
+        w->fd = -1;
+        w->pid = 0;
+}
+
+bool witness_alive(const struct witness *w)
+{
+        struct pollfd p = {.fd = w->fd, .events = POLLIN};
+
+        return w->fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+int witness_kill(const struct witness *w, int signo)
+{
+        return w->fd < 0 || syscall(SYS_pidfd_send_signal, w->fd, signo, NULL, 0) ? -errno : 0;
+}
+
+int lock_take(const char *folder)
+{
+        _cleanup_free_ char *path = mem_printf("%s/lock", folder);
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+bool lock_is_held(const char *folder)
+{
+        _cleanup_close_ int fd = lock_take(folder);
+
+        return fd == -EWOULDBLOCK;
+}
