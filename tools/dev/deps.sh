@@ -48,6 +48,7 @@ test  kubernetes-client        kubectl
 test  containernetworking-plugins -
 test  containerd               containerd
 test  runc                     runc
+test  crun                     crun
 test  busybox-static           -
 test  python3-grpcio           -
 test  iperf3                   iperf3
