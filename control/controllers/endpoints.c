@@ -286,6 +286,7 @@ static void state_free(void *data)
 
 const struct controller controller_endpoints = {
         .name = "endpoints",
+        .event_source = "endpoint-controller",
         .watches =
                 (const struct watch[]){
                         {&res_services, on_service},

@@ -411,6 +411,7 @@ static void metrics(const struct runner *r, struct strbuf *b)
 
 const struct controller controller_endpointslice = {
         .name = "endpointslice",
+        .event_source = "endpoint-slice-controller",
         .watches =
                 (const struct watch[]){
                         {&res_nodes, on_node},

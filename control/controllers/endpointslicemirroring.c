@@ -333,6 +333,7 @@ static void metrics(const struct runner *r, struct strbuf *b)
 
 const struct controller controller_endpointslicemirroring = {
         .name = "endpointslice-mirroring",
+        .event_source = "endpoint-slice-mirroring-controller",
         .watches =
                 (const struct watch[]){
                         {&res_services, on_service},
