@@ -39,8 +39,12 @@ def isolation(lab, d):
     tap.like("\n".join(out), r"mount: .*(not permitted|denied)", "it may not mount")
     tap.like("\n".join(out), r"'?/tmp/d'?: Operation not permitted", "a device of the node that it makes itself cannot be opened")
     tap.like("\n".join(out), r"unshare.*not permitted", "nor make a user namespace")
-    app = d.running(sandbox, ["sh", "-c", "id"], userName="app", log="app/0.log")
-    d.until(app, "exited")
+    app = d.running(sandbox, ["sh", "-c", "id; grep Seccomp: /proc/self/status; unshare -U true 2>&1; mount -t tmpfs x /tmp 2>&1; sleep 100"],
+                    userName="app", log="app/0.log")
+    filtered = d.good("exec_sync", id=app, argv=["sh", "-c", "grep Seccomp: /proc/self/status; unshare -U true 2>&1"])["output"]
+    tap.like(filtered, r"Seccomp:\s2\nunshare.*not permitted", "a command that is executed is fenced in alike")
+    d.good("stop", id=app)
+    tap.like(lab.log(2, "app/0.log"), r"F Seccomp:\s2\n.*unshare.*not permitted", "the second container's filter is as the first one's")
     tap.like(lab.log(2, "app/0.log"), r"F uid=1234\(app\) gid=55 groups=55,77\(extra\)$",
              "the image's user is looked up in the image")
     bad = d.ask("create", sandbox=sandbox, image=lab.image, argv=["true"], userName="nobody-here", log="n/0.log")

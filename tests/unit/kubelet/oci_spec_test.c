@@ -180,6 +180,20 @@ static void seccomp_follows_the_capabilities(void **state)
         assert_null(json_get(rule_for(with, "clone"), "args"));
 }
 
+static void a_compiled_profile_goes_only_where_it_is_meant(void **state)
+{
+        struct fixture f;
+        _cleanup_json_ struct json_object *with = NULL, *without = NULL;
+
+        plain(&f)->in.compiled_seccomp = "QUJD";
+        with = spec_of(&f);
+        assert_json(with, "annotations", "{\"run.oci.seccomp_bpf_data\":\"QUJD\"}");
+        assert_string_equal(json_at_str(with, "linux.seccomp.defaultAction"), "SCMP_ACT_ERRNO");
+        f.config.security.seccomp = SECCOMP_UNCONFINED;
+        without = spec_of(&f);
+        assert_json(without, "annotations", "absent");
+}
+
 static void inner_mounts_come_after_outer_ones(void **state)
 {
         static const struct container_mount mounts[] = {
@@ -248,6 +262,7 @@ int main(void)
                 cmocka_unit_test(privileged_lifts_every_fence),
                 cmocka_unit_test(capabilities_follow_kubernetes_rules),
                 cmocka_unit_test(seccomp_follows_the_capabilities),
+                cmocka_unit_test(a_compiled_profile_goes_only_where_it_is_meant),
                 cmocka_unit_test(inner_mounts_come_after_outer_ones),
                 cmocka_unit_test(what_cannot_be_meant_is_refused),
                 cmocka_unit_test(oom_scores_are_raised_to_what_can_be_given),

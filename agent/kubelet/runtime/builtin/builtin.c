@@ -112,6 +112,9 @@ static void builtin_free(void *userdata)
                 sandbox_free(slot->value);
         hashmap_deinit(&rt->sandboxes);
         hashmap_deinit(&rt->containers);
+        hashmap_foreach (&rt->seccomp, slot)
+                free(slot->value);
+        hashmap_deinit(&rt->seccomp);
         arena_deinit(&rt->list_mem);
         free_opts(&rt->opts);
         free(rt);
@@ -203,6 +206,7 @@ int builtin_new(const struct builtin_opts *o, struct runtime *ret, struct err *r
         rt = mem_new(struct builtin);
         hashmap_init(&rt->sandboxes, HASHMAP_STR);
         hashmap_init(&rt->containers, HASHMAP_STR);
+        hashmap_init(&rt->seccomp, HASHMAP_U64);
         take_opts(rt, o);
         rt->capabilities = own_capabilities();
         rt->oom_score_adj_min = own_oom_score_adj();

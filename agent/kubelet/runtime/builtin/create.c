@@ -11,14 +11,17 @@
 
 #include "agent/kubelet/runtime/builtin/device_filter.h"
 #include "agent/kubelet/runtime/builtin/impl.h"
+#include "agent/kubelet/runtime/builtin/oci_caps.h"
 #include "agent/kubelet/runtime/builtin/oci_spec.h"
 #include "agent/kubelet/runtime/builtin/words.h"
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define SECCOMP_FILE_MAX (1024 * 1024)
 #define EXTRA_MOUNTS     2
+#define COMPILED_MAX     32 /* sets of capabilities; a profile is about 20 KiB */
 
 static int make_root(struct container *c, struct err *reterr)
 {
@@ -139,6 +142,37 @@ static int write_spec(const struct container *c, struct json_object *spec, struc
         return file_write_atomic(path, text, strlen(text), 0600, reterr);
 }
 
+/* What crun compiled for such a container before; else this one's is kept. */
+static const char *find_compiled(struct container *c, const struct container_security *s)
+{
+        struct builtin *rt = c->s->rt;
+        const char *compiled;
+        uint64_t caps;
+
+        if (s->privileged || s->seccomp != SECCOMP_RUNTIME_DEFAULT ||
+            caps_choose(s->add, s->drop, rt->capabilities, false, &caps, NULL))
+                return NULL;
+        compiled = hashmap_get_u64(&rt->seccomp, caps);
+        c->seccomp_for = compiled ? 0 : caps;
+        return compiled;
+}
+
+static void keep_compiled(const struct container *c)
+{
+        struct builtin *rt = c->s->rt;
+        char root[CGROUP_PATH_MAX];
+        _cleanup_free_ char *path = mem_printf("%s/%s/seccomp.bpf", crun_root(rt, root, sizeof(root)), c->id),
+                            *data = NULL;
+        _cleanup_strbuf_ struct strbuf text = STRBUF_NULL;
+        size_t n;
+
+        if (!c->seccomp_for || rt->seccomp.count >= COMPILED_MAX || hashmap_get_u64(&rt->seccomp, c->seccomp_for) ||
+            file_read(path, SECCOMP_FILE_MAX, &data, &n, NULL) || !n)
+                return;
+        base64_encode(&text, data, n);
+        hashmap_put_u64(&rt->seccomp, c->seccomp_for, strbuf_take(&text, NULL));
+}
+
 static int make_spec(struct container *c, const struct container_config *config, struct arena *mem, struct err *reterr)
 {
         const struct container_security *s = &config->security;
@@ -166,6 +200,7 @@ static int make_spec(struct container *c, const struct container_config *config,
         if (!r)
                 r = read_seccomp(s, &seccomp, reterr);
         in.local_seccomp = seccomp;
+        in.compiled_seccomp = find_compiled(c, s);
         if (!r)
                 r = oci_spec(&in, &spec, reterr);
         return r ?: write_spec(c, spec, reterr);
@@ -275,6 +310,7 @@ static void created(void *userdata, const struct child_end *end)
                 return;
         }
         c->now = CONTAINER_CREATED;
+        keep_compiled(c);
         container_watch(c, (pid_t)strtol(end->out, NULL, 10));
         operation_end(op, 0, "");
 }

@@ -16,6 +16,7 @@ struct builtin {
         void *changed_userdata;
         struct arena list_mem; /* of the last list */
         uint64_t capabilities;
+        struct hashmap seccomp; /* capabilities: RuntimeDefault as crun compiled it, base64 */
         int64_t oom_score_adj_min;
 };
 
@@ -77,6 +78,7 @@ struct container {
         struct waiter *waiters;
         struct loop_timer *grace;
         char log_path[512];
+        uint64_t seccomp_for; /* RuntimeDefault of these capabilities, which nobody has compiled yet; 0: not that */
 };
 
 /* operation.c */

@@ -18,11 +18,13 @@ struct oci_input {
         const struct container_config *config;
         struct oci_user user;
         struct oci_namespaces namespaces;
-        const char *rootfs;                /* absolute */
-        const char *shm;                   /* folder on the node that becomes /dev/shm; NULL: a tmpfs of its own */
-        const char *hostname;              /* for the environment */
-        uint64_t capabilities;             /* that the node can give */
-        int64_t oom_score_adj_min;         /* lower ones need CAP_SYS_RESOURCE: they are raised to it */
+        const char *rootfs;           /* absolute */
+        const char *shm;              /* folder on the node that becomes /dev/shm; NULL: a tmpfs of its own */
+        const char *hostname;         /* for the environment */
+        uint64_t capabilities;        /* that the node can give */
+        int64_t oom_score_adj_min;    /* lower ones need CAP_SYS_RESOURCE: they are raised to it */
+        const char *compiled_seccomp; /* RuntimeDefault for these capabilities as crun compiled it before, base64; or
+                                         NULL */
         struct json_object *local_seccomp; /* of security.seccomp_file, borrowed; or NULL */
 };
 
