@@ -318,7 +318,7 @@ static void created(void *userdata, const struct child_end *end)
 static void launch(struct operation *op)
 {
         _cleanup_words_ struct words w = WORDS_NULL;
-        _cleanup_close_ int lock = lock_take(op->c->folder);
+        _cleanup_close_ int lock = lock_hold(op->c->folder);
         int r = lock < 0 ? lock : 0;
 
         create_words(op->c, &w);

@@ -100,7 +100,7 @@ void witness_forget(struct witness *w);
 bool witness_alive(const struct witness *w);
 int witness_kill(const struct witness *w, int signo);
 /* A lock that its holder's descendants keep. Descriptor, or -EWOULDBLOCK: somebody has it. */
-int lock_take(const char *folder);
+int lock_hold(const char *folder);
 bool lock_is_held(const char *folder);
 
 /* record.c: replaced as a whole. */

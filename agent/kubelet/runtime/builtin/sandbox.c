@@ -177,7 +177,7 @@ static void holder_started(void *userdata, const struct child_end *end)
 static void start_holder(struct operation *op)
 {
         _cleanup_words_ struct words w = WORDS_NULL;
-        _cleanup_close_ int lock = lock_take(op->s->folder);
+        _cleanup_close_ int lock = lock_hold(op->s->folder);
         int r = lock < 0 ? lock : 0;
 
         words_deinit(&w);

@@ -50,7 +50,7 @@ int witness_kill(const struct witness *w, int signo)
         return w->fd < 0 || syscall(SYS_pidfd_send_signal, w->fd, signo, NULL, 0) ? -errno : 0;
 }
 
-int lock_take(const char *folder)
+int lock_hold(const char *folder)
 {
         _cleanup_free_ char *path = mem_printf("%s/lock", folder);
         _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -62,7 +62,7 @@ int lock_take(const char *folder)
 
 bool lock_is_held(const char *folder)
 {
-        _cleanup_close_ int fd = lock_take(folder);
+        _cleanup_close_ int fd = lock_hold(folder);
 
         return fd == -EWOULDBLOCK;
 }
