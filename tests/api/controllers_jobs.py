@@ -56,7 +56,7 @@ def every_kubectl_runs_a_job(c, name, path):
     k.like(f"create job {pi} --image=perl -- perl -e 1", "created")
     k.like(f"wait --for=condition=complete job/{pi} --timeout=10s", "condition met")
     k.like(f"get job {pi}", rf"^NAME +STATUS +COMPLETIONS +DURATION +AGE\n{pi} +Complete +1/1 +AGE +AGE$")
-    k.like(f"describe job {pi}", r"0 Active.* / 1 Succeeded / 0 Failed")
+    k.like(f"describe job {pi}", r"0 (Active|Running).* / 1 Succeeded / 0 Failed")
     k.like(f"describe job {pi}", rf"Normal +SuccessfulCreate +\S+ +job-controller +Created pod: {pi}-\w+\n +Normal +Completed +\S+ +"
                                  r"job-controller +Job completed")
     k.like(f"delete job {pi}", "deleted")
