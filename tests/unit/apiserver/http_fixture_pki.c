@@ -124,3 +124,51 @@ void test_pki_deinit(struct test_pki *p)
         gnutls_x509_crt_deinit(p->foreign_ca);
         gnutls_x509_privkey_deinit(p->key);
 }
+
+/* ---- groups of tests ---- */
+
+struct test_pki http_group_pki;
+
+const struct http_config http_group_limits = {
+        .max_body = 100000,
+        .max_head = 4096,
+        .workers = 4,
+        .max_connections = 5000,
+};
+
+int http_group_begin(void **state)
+{
+        test_pki_init(&http_group_pki);
+        return 0;
+}
+
+int http_group_end(void **state)
+{
+        test_pki_deinit(&http_group_pki);
+        return 0;
+}
+
+int http_group_start_with(void **state, const struct http_config *limits)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        f->pki = &http_group_pki;
+        fixture_start(f, *limits);
+        *state = f;
+        return 0;
+}
+
+int http_group_start(void **state)
+{
+        return http_group_start_with(state, &http_group_limits);
+}
+
+int http_group_stop(void **state)
+{
+        struct fixture *f = *state;
+
+        if (f->server)
+                fixture_stop(f, 2000);
+        free(f);
+        return 0;
+}

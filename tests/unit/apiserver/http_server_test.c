@@ -17,45 +17,12 @@
 
 #define H "Host: h\r\n"
 
-static struct test_pki pki;
-
-static const struct http_config limits = {
-        .max_body = 100000,
-        .max_head = 4096,
-        .workers = 4,
-        .max_connections = 5000,
-};
-
-static int start(void **state)
-{
-        struct fixture *f = calloc(1, sizeof(*f));
-
-        f->pki = &pki;
-        fixture_start(f, limits);
-        *state = f;
-        return 0;
-}
-
 static int start_hasty(void **state)
 {
-        struct fixture *f = calloc(1, sizeof(*f));
-        struct http_config config = limits;
+        struct http_config config = http_group_limits;
 
         config.head_timeout_ms = config.body_timeout_ms = config.idle_timeout_ms = config.write_timeout_ms = 300;
-        f->pki = &pki;
-        fixture_start(f, config);
-        *state = f;
-        return 0;
-}
-
-static int stop(void **state)
-{
-        struct fixture *f = *state;
-
-        if (f->server)
-                fixture_stop(f, 2000);
-        free(f);
-        return 0;
+        return http_group_start_with(state, &config);
 }
 
 static void a_connection_serves_many_requests(void **state)
@@ -479,14 +446,14 @@ static void a_client_may_leave_while_a_worker_has_its_request(void **state)
 static void bodies_together_are_bounded(void **state)
 {
         struct fixture *f = calloc(1, sizeof(*f));
-        struct http_config config = limits;
+        struct http_config config = http_group_limits;
         _cleanup_free_ char *x = calloc(1, 90001);
         struct client c[3];
         int i;
 
         memset(x, 'x', 90000);
         config.max_body_total = 250000;
-        f->pki = &pki;
+        f->pki = &http_group_pki;
         fixture_start(f, config);
         for (i = 0; i < 3; i++) {
                 client_open(f, &c[i], ID_NONE);
@@ -508,12 +475,12 @@ static void bodies_together_are_bounded(void **state)
 static void connections_beyond_the_limit_are_closed(void **state)
 {
         struct fixture *f = calloc(1, sizeof(*f));
-        struct http_config config = limits;
+        struct http_config config = http_group_limits;
         struct client c[3];
         int i;
 
         config.max_connections = 3;
-        f->pki = &pki;
+        f->pki = &http_group_pki;
         fixture_start(f, config);
         for (i = 0; i < 3; i++)
                 client_open(f, &c[i], ID_NONE);
@@ -581,7 +548,7 @@ static void a_new_certificate_is_taken_up_without_a_break(void **state)
         client_open(f, &before, ID_NONE);
         server_name(&before, name, sizeof(name));
         assert_string_equal(name, "first");
-        test_pki_server_cert(&pki, "second");
+        test_pki_server_cert(&http_group_pki, "second");
         assert_int_equal(http_server_reload(f->server, &e), 0);
         client_open(f, &after, ID_NONE);
         server_name(&after, name, sizeof(name));
@@ -604,47 +571,35 @@ static void what_is_wrong_with_the_files_or_the_address_is_said(void **state)
         assert_null(s);
 }
 
-static int make_pki(void **state)
-{
-        test_pki_init(&pki);
-        return 0;
-}
-
-static int remove_pki(void **state)
-{
-        test_pki_deinit(&pki);
-        return 0;
-}
-
-#define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
+#define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, http_group_stop)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                WITH(start, a_connection_serves_many_requests),
-                WITH(start, pipelined_requests_are_answered_in_order),
-                WITH(start, a_flood_of_pipelined_requests_is_answered_one_by_one),
-                WITH(start, bodies_arrive_in_any_pieces),
-                WITH(start, a_client_that_asks_first_is_told_to_go_on),
-                WITH(start, what_is_too_large_gets_an_answer),
-                WITH(start, requests_of_two_meanings_are_refused_and_end_the_connection),
+                WITH(http_group_start, a_connection_serves_many_requests),
+                WITH(http_group_start, pipelined_requests_are_answered_in_order),
+                WITH(http_group_start, a_flood_of_pipelined_requests_is_answered_one_by_one),
+                WITH(http_group_start, bodies_arrive_in_any_pieces),
+                WITH(http_group_start, a_client_that_asks_first_is_told_to_go_on),
+                WITH(http_group_start, what_is_too_large_gets_an_answer),
+                WITH(http_group_start, requests_of_two_meanings_are_refused_and_end_the_connection),
                 WITH(start_hasty, slow_clients_are_cut_off),
                 WITH(start_hasty, a_client_that_does_not_read_holds_up_nobody_and_is_cut_off),
-                WITH(start, the_peer_is_who_its_certificate_says),
-                WITH(start, long_answers_are_compressed_when_the_client_likes_that),
-                WITH(start, answers_in_parts_come_out_whole),
-                WITH(start, an_answer_shorter_than_announced_ends_the_connection),
-                WITH(start, head_gets_the_head_only),
-                WITH(start, a_line_break_in_a_header_makes_no_header),
-                WITH(start, a_refused_request_leaves_the_connection_usable),
-                WITH(start, more_requests_than_workers_wait_their_turn),
-                WITH(start, a_client_may_leave_while_a_worker_has_its_request),
-                WITH(start, running_out_of_descriptors_only_delays_clients),
-                WITH(start, a_new_certificate_is_taken_up_without_a_break),
+                WITH(http_group_start, the_peer_is_who_its_certificate_says),
+                WITH(http_group_start, long_answers_are_compressed_when_the_client_likes_that),
+                WITH(http_group_start, answers_in_parts_come_out_whole),
+                WITH(http_group_start, an_answer_shorter_than_announced_ends_the_connection),
+                WITH(http_group_start, head_gets_the_head_only),
+                WITH(http_group_start, a_line_break_in_a_header_makes_no_header),
+                WITH(http_group_start, a_refused_request_leaves_the_connection_usable),
+                WITH(http_group_start, more_requests_than_workers_wait_their_turn),
+                WITH(http_group_start, a_client_may_leave_while_a_worker_has_its_request),
+                WITH(http_group_start, running_out_of_descriptors_only_delays_clients),
+                WITH(http_group_start, a_new_certificate_is_taken_up_without_a_break),
                 cmocka_unit_test(bodies_together_are_bounded),
                 cmocka_unit_test(connections_beyond_the_limit_are_closed),
                 cmocka_unit_test(what_is_wrong_with_the_files_or_the_address_is_said),
         };
 
-        return cmocka_run_group_tests(tests, make_pki, remove_pki);
+        return cmocka_run_group_tests(tests, http_group_begin, http_group_end);
 }

@@ -18,35 +18,6 @@
 
 #define H "Host: h\r\n"
 
-static struct test_pki pki;
-
-static const struct http_config limits = {
-        .max_body = 100000,
-        .max_head = 4096,
-        .workers = 4,
-        .max_connections = 5000,
-};
-
-static int start(void **state)
-{
-        struct fixture *f = calloc(1, sizeof(*f));
-
-        f->pki = &pki;
-        fixture_start(f, limits);
-        *state = f;
-        return 0;
-}
-
-static int stop(void **state)
-{
-        struct fixture *f = *state;
-
-        if (f->server)
-                fixture_stop(f, 2000);
-        free(f);
-        return 0;
-}
-
 static void expect_chunk(struct client *c, const char *want)
 {
         _cleanup_strbuf_ struct strbuf b = STRBUF_NULL;
@@ -239,30 +210,18 @@ static void stopping_ends_streams_and_lets_requests_finish(void **state)
         blob_unref(TAKE_PTR(f->big));
 }
 
-static int make_pki(void **state)
-{
-        test_pki_init(&pki);
-        return 0;
-}
-
-static int remove_pki(void **state)
-{
-        test_pki_deinit(&pki);
-        return 0;
-}
-
-#define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
+#define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, http_group_stop)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                WITH(start, streams_get_what_other_threads_publish),
-                WITH(start, a_stream_ends_when_its_client_leaves),
-                WITH(start, an_old_client_gets_a_stream_without_chunks),
-                WITH(start, wakes_meet_streams_that_open_and_close),
-                WITH(start, thousands_of_streams_are_served_at_once),
-                WITH(start, stopping_ends_streams_and_lets_requests_finish),
+                WITH(http_group_start, streams_get_what_other_threads_publish),
+                WITH(http_group_start, a_stream_ends_when_its_client_leaves),
+                WITH(http_group_start, an_old_client_gets_a_stream_without_chunks),
+                WITH(http_group_start, wakes_meet_streams_that_open_and_close),
+                WITH(http_group_start, thousands_of_streams_are_served_at_once),
+                WITH(http_group_start, stopping_ends_streams_and_lets_requests_finish),
         };
 
-        return cmocka_run_group_tests(tests, make_pki, remove_pki);
+        return cmocka_run_group_tests(tests, http_group_begin, http_group_end);
 }
