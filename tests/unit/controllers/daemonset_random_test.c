@@ -13,7 +13,7 @@
 
 #include "base/str.h"
 #include "controllers/controllers.h"
-#include "unit/controllers/world.h"
+#include "unit/controllers/histories.h"
 
 #define NODES  6
 #define PODS   128
@@ -220,8 +220,9 @@ static void harm_pod(struct story *s)
         }
 }
 
-static void act(struct story *s)
+static void act(void *story)
 {
+        struct story *s = story;
         s->by_others = true;
         switch (world_random(s->w, 8)) {
         case 0:
@@ -350,37 +351,20 @@ static void tell(uint64_t seed, bool surges)
         make_set(&s);
         come_to_rest(&s);
         for (int round = 0; round < 2; round++) {
-                for (int i = 0; i < STEPS; i++) {
-                        act(&s);
-                        for (uint64_t n = world_random(w, 40); n; n--)
-                                world_step(w);
-                        if (!world_random(w, 3))
-                                world_pass(w, 1 + world_random(w, 1500));
-                }
+                histories_live(w, STEPS, act, &s);
                 come_to_rest(&s);
                 check_rest(&s);
         }
 }
 
-static void tell_all(bool surges)
-{
-        const char *more = getenv("FAIRLEAD_SEEDS");
-        uint64_t seeds = SEEDS;
-
-        if (more)
-                assert_int_equal(str_parse_u64(more, &seeds), 0);
-        for (uint64_t seed = 1; seed <= seeds; seed++)
-                tell(seed, surges);
-}
-
 static void histories_with_a_limit_on_what_is_down(void **state)
 {
-        tell_all(false);
+        histories_tell(SEEDS, tell, false);
 }
 
 static void histories_with_a_surge(void **state)
 {
-        tell_all(true);
+        histories_tell(SEEDS, tell, true);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 
 #include "base/str.h"
 #include "controllers/controllers.h"
-#include "unit/controllers/world.h"
+#include "unit/controllers/histories.h"
 
 #define ORDINALS 9 /* 0 ... 8 */
 #define SEEDS    4 /* of each kind; FAIRLEAD_SEEDS=200 for more */
@@ -176,8 +176,9 @@ static void harm_pod(struct story *s)
         }
 }
 
-static void act(struct story *s)
+static void act(void *story)
 {
+        struct story *s = story;
         s->by_others = true;
         switch (world_random(s->w, 8)) {
         case 0:
@@ -296,37 +297,20 @@ static void tell(uint64_t seed, bool parallel)
         s.least = s.replicas;
         come_to_rest(&s);
         for (int round = 0; round < 2; round++) {
-                for (int i = 0; i < STEPS; i++) {
-                        act(&s);
-                        for (uint64_t n = world_random(w, 40); n; n--)
-                                world_step(w);
-                        if (!world_random(w, 3))
-                                world_pass(w, 1 + world_random(w, 1500));
-                }
+                histories_live(w, STEPS, act, &s);
                 come_to_rest(&s);
                 check_rest(&s);
         }
 }
 
-static void tell_all(bool parallel)
-{
-        const char *more = getenv("FAIRLEAD_SEEDS");
-        uint64_t seeds = SEEDS;
-
-        if (more)
-                assert_int_equal(str_parse_u64(more, &seeds), 0);
-        for (uint64_t seed = 1; seed <= seeds; seed++)
-                tell(seed, parallel);
-}
-
 static void histories_in_order(void **state)
 {
-        tell_all(false);
+        histories_tell(SEEDS, tell, false);
 }
 
 static void histories_in_parallel(void **state)
 {
-        tell_all(true);
+        histories_tell(SEEDS, tell, true);
 }
 
 int main(void)
