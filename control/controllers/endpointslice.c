@@ -179,39 +179,6 @@ static void want_labels(struct look *l)
         l->drafts.nlabels = n;
 }
 
-static struct kobjs slices_of(const struct sync *s)
-{
-        const struct label labels[] = {{LABEL_SERVICE, s->name}, {LABEL_MANAGED_BY, MANAGER}};
-
-        return lister_labelled(s->lister, &res_endpointslices, s->ns, labels, ARRAY_SIZE(labels), s->mem);
-}
-
-static bool has_group(const struct look *l, const struct draft *d)
-{
-        for (const struct group *g = l->groups; g; g = g->next)
-                if (placement_is_of(d, g))
-                        return true;
-        return false;
-}
-
-/* Of another family, of a service before, or with ports that no pod has: such slices go. */
-static void take_slices(struct look *l)
-{
-        struct kobjs slices = slices_of(l->sync);
-
-        kobjs_foreach (slices, o) {
-                enum family f = FAMILY_V4;
-                bool known = family_by_name(o->slice->address_type, &f);
-                struct draft *d;
-
-                if (o->deleted_s)
-                        continue;
-                d = draft_take(&l->drafts, o, f);
-                if (!known || !l->service.families[f] || !draft_is_owned(&l->drafts, d) || !has_group(l, d))
-                        d->what = DRAFT_DELETE;
-        }
-}
-
 /* A service always has a slice of each family, so that it can be seen that it has no endpoints. */
 static void ensure_placeholder(struct look *l, enum family f)
 {
@@ -301,7 +268,7 @@ static void sync_selected(struct look *l)
         l->drafts.max = l->sync->config->endpoints_per_slice;
         l->drafts.foreign_annotations = true;
         want_labels(l);
-        take_slices(l);
+        placement_take(&l->drafts, MANAGER, l->groups, l->service.families);
         trigger_s = has_slices(l) ? 0 : o->created_s;
         place(l);
         counts = drafts_plan(&l->drafts, trigger_s ? trigger_s : l->placed.trigger_s, &telling);
@@ -311,7 +278,7 @@ static void sync_selected(struct look *l)
 /* The garbage collector would do it, too, but later. */
 static void delete_left(struct sync *s)
 {
-        struct kobjs slices = slices_of(s);
+        struct kobjs slices = placement_slices(s, MANAGER);
 
         kobjs_foreach (slices, o)
                 for (size_t i = 0; i < o->nowners && !o->deleted_s; i++) {

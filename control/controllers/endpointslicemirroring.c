@@ -108,13 +108,6 @@ static void want_metadata(struct look *l)
 
 /* ---- slices ---- */
 
-static struct kobjs slices_of(const struct sync *s)
-{
-        const struct label labels[] = {{LABEL_SERVICE, s->name}, {LABEL_MANAGED_BY, MANAGER}};
-
-        return lister_labelled(s->lister, &res_endpointslices, s->ns, labels, ARRAY_SIZE(labels), s->mem);
-}
-
 static bool is_same(const struct slice_endpoint *a, const struct slice_endpoint *b)
 {
         return a->ready == b->ready && !a->odd && a->serving == TRI_UNSET && a->terminating == TRI_UNSET &&
@@ -170,33 +163,6 @@ static void mirror_group(struct look *l, const struct group *g)
         fill(l, d ? d : draft_new(&l->drafts, g->family, g->ports, g->nports), g);
 }
 
-static bool has_group(const struct look *l, const struct draft *d)
-{
-        for (const struct group *g = l->groups; g; g = g->next)
-                if (placement_is_of(d, g))
-                        return true;
-        return false;
-}
-
-static void take_slices(struct look *l)
-{
-        struct kobjs slices = slices_of(l->sync);
-
-        kobjs_foreach (slices, o) {
-                enum family f = FAMILY_V4;
-                bool known = family_by_name(o->slice->address_type, &f);
-                struct draft *d;
-
-                if (o->deleted_s)
-                        continue;
-                d = draft_take(&l->drafts, o, f);
-                if (known && draft_is_owned(&l->drafts, d) && has_group(l, d))
-                        continue;
-                d->what = DRAFT_DELETE;
-                l->removed += (unsigned int)d->n;
-        }
-}
-
 /* ---- the sync ---- */
 
 static void tell(const struct look *l)
@@ -241,7 +207,7 @@ static void mirror(struct sync *s, const struct kobj *endpoints)
         drafts_init(&l.drafts, s, endpoints);
         l.drafts.max = SUBSET_MAX;
         want_metadata(&l);
-        take_slices(&l);
+        l.removed += placement_take(&l.drafts, MANAGER, l.groups, NULL);
         for (const struct group *g = l.groups; g; g = g->next)
                 mirror_group(&l, g);
         counts = drafts_plan(&l.drafts, 0, &quiet);
@@ -276,7 +242,7 @@ static void sync_endpoints(struct sync *s)
                 return;
         }
         slice_metrics_object(s->state, s->key, NULL);
-        slices = slices_of(s);
+        slices = placement_slices(s, MANAGER);
         kobjs_foreach (slices, slice)
                 if (!slice->deleted_s)
                         plan_delete(s, slice);

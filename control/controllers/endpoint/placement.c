@@ -22,6 +22,42 @@ bool placement_is_of(const struct draft *draft, const struct group *g)
         return draft->family == g->family && slice_ports_equal(draft->ports, draft->nports, g->ports, g->nports);
 }
 
+struct kobjs placement_slices(const struct sync *s, const char *manager)
+{
+        const struct label labels[] = {{LABEL_SERVICE, s->name}, {LABEL_MANAGED_BY, manager}};
+
+        return lister_labelled(s->lister, &res_endpointslices, s->ns, labels, ARRAY_SIZE(labels), s->mem);
+}
+
+static bool has_group(const struct group *groups, const struct draft *d)
+{
+        for (const struct group *g = groups; g; g = g->next)
+                if (placement_is_of(d, g))
+                        return true;
+        return false;
+}
+
+unsigned int placement_take(struct drafts *d, const char *manager, const struct group *groups, const bool *families)
+{
+        struct kobjs slices = placement_slices(d->sync, manager);
+        unsigned int gone = 0;
+
+        kobjs_foreach (slices, o) {
+                enum family f = FAMILY_V4;
+                bool known = family_by_name(o->slice->address_type, &f) && (!families || families[f]);
+                struct draft *draft;
+
+                if (o->deleted_s)
+                        continue;
+                draft = draft_take(d, o, f);
+                if (known && draft_is_owned(d, draft) && has_group(groups, draft))
+                        continue;
+                draft->what = DRAFT_DELETE;
+                gone += (unsigned int)draft->n;
+        }
+        return gone;
+}
+
 static bool is_same(const struct slice_endpoint *a, const struct slice_endpoint *b, bool hints)
 {
         return a->ready == b->ready && a->serving == b->serving && a->terminating == b->terminating && !a->odd &&

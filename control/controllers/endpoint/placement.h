@@ -41,3 +41,10 @@ struct placed {
 void placement_fill(struct drafts *d, struct group *g, bool hints, struct placed *ret);
 /* Whether that slice has the group's family and ports. */
 bool placement_is_of(const struct draft *draft, const struct group *g);
+
+/* The slices of that manager that the sync's service has. */
+struct kobjs placement_slices(const struct sync *s, const char *manager);
+/* Drafts of those, but for slices that are being deleted. Those of another family than families (NULL: all) or of a
+ * service before, and those with ports that no group has, are to be deleted. Returns how many endpoints go with them.
+ */
+unsigned int placement_take(struct drafts *d, const char *manager, const struct group *groups, const bool *families);
