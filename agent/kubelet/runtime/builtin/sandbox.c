@@ -273,15 +273,21 @@ static void begin_stop(struct operation *op)
         stop_next(op);
 }
 
-void sandbox_stop(void *userdata, const char *id, runtime_done_fn done, void *done_userdata)
+/* What is gone already is a success. */
+static void queue_unless_gone(struct builtin *rt, const char *id, void (*begin)(struct operation *op),
+                              runtime_done_fn done, void *done_userdata)
 {
-        struct builtin *rt = userdata;
         struct sandbox *s = hashmap_get(&rt->sandboxes, id);
 
         if (s)
-                operation_queue(operation_new(s, NULL, begin_stop, done, done_userdata));
+                operation_queue(operation_new(s, NULL, begin, done, done_userdata));
         else
                 tell_later(rt, done, done_userdata, 0, id, "");
+}
+
+void sandbox_stop(void *userdata, const char *id, runtime_done_fn done, void *done_userdata)
+{
+        queue_unless_gone(userdata, id, begin_stop, done, done_userdata);
 }
 
 /* What was asked of it meanwhile comes too late. */
@@ -358,11 +364,5 @@ static void begin_remove(struct operation *op)
 
 void sandbox_remove(void *userdata, const char *id, runtime_done_fn done, void *done_userdata)
 {
-        struct builtin *rt = userdata;
-        struct sandbox *s = hashmap_get(&rt->sandboxes, id);
-
-        if (s)
-                operation_queue(operation_new(s, NULL, begin_remove, done, done_userdata));
-        else
-                tell_later(rt, done, done_userdata, 0, id, "");
+        queue_unless_gone(userdata, id, begin_remove, done, done_userdata);
 }
