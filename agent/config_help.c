@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "agent/config_setting.h"
+#include "base/help.h"
 #include "base/str.h"
 
 #define INDENT 34
-#define WIDTH  110
 
 static const char introduction[] =
         "fairlead-agent " FAIRLEAD_VERSION ": services and pod networking of one Kubernetes node, in the kernel\n"
@@ -42,27 +42,6 @@ static const char permissions[] =
         "\n"
         "Signals: TERM and INT end it and leave the tables in place. Ready: READY=1 to $NOTIFY_SOCKET (Type=notify).\n";
 
-/* Prints words from column on, and in lines within WIDTH behind indent. */
-static void print_wrapped(const char *text, size_t column, size_t indent)
-{
-        while (*text) {
-                size_t n = strcspn(text, " ");
-
-                if (column > indent && column + 1 + n > WIDTH) {
-                        printf("\n%*s", (int)indent, "");
-                        column = indent;
-                } else if (column > indent) {
-                        putchar(' ');
-                        column++;
-                }
-                printf("%.*s", (int)n, text);
-                column += n;
-                text += n;
-                text += *text == ' ';
-        }
-        putchar('\n');
-}
-
 static const char *value_name(const struct setting *s)
 {
         switch (s->type) {
@@ -95,7 +74,7 @@ static void print_setting(const struct setting *s)
                 printf("%s\n%*s", left, INDENT, "");
         else
                 printf("%-*s", INDENT, left);
-        print_wrapped(text, INDENT, INDENT);
+        help_wrap(text, INDENT, INDENT);
 }
 
 void config_print_help(void)
@@ -104,7 +83,7 @@ void config_print_help(void)
         for (size_t i = 0; i < settings_count; i++) {
                 if (setting_is_heading(&settings[i])) {
                         putchar('\n');
-                        print_wrapped(settings[i].help, 0, 0);
+                        help_wrap(settings[i].help, 0, 0);
                 } else {
                         print_setting(&settings[i]);
                 }

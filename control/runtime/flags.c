@@ -5,33 +5,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/help.h"
 #include "base/str.h"
 #include "runtime/flags.h"
 
 #define INDENT 38
-#define WIDTH  110
 
 /* ---- help ---- */
-
-static void print_wrapped(const char *text, size_t column, size_t indent)
-{
-        while (*text) {
-                size_t n = strcspn(text, " ");
-
-                if (column > indent && column + 1 + n > WIDTH) {
-                        printf("\n%*s", (int)indent, "");
-                        column = indent;
-                } else if (column > indent) {
-                        putchar(' ');
-                        column++;
-                }
-                printf("%.*s", (int)n, text);
-                column += n;
-                text += n;
-                text += *text == ' ';
-        }
-        putchar('\n');
-}
 
 static const char *value_name(enum process_flag_kind kind)
 {
@@ -68,7 +48,7 @@ static void print_flag(const struct process_flag *f)
                 printf("%s\n%*s", left, INDENT, "");
         else
                 printf("%-*s", INDENT, left);
-        print_wrapped(text, INDENT, INDENT);
+        help_wrap(text, INDENT, INDENT);
 }
 
 /* ---- values ---- */
