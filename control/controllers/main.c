@@ -164,6 +164,11 @@ static const char introduction[] =
         "\n"
         "Flags have upstream's names where they mean the same:\n";
 
+static const char permissions[] =
+        "It needs what the ClusterRoles system:controller:* grant together: to watch everything that the API keeps, to "
+        "write\n"
+        "and delete what its controllers own, and a Lease in kube-system.\n";
+
 int main(int argc, char **argv)
 {
         struct program p = {0};
@@ -172,6 +177,7 @@ int main(int argc, char **argv)
                 .component = "kube-controller-manager",
                 .event_source = "controllermanager",
                 .introduction = introduction,
+                .permissions = permissions,
                 .address = "127.0.0.1:10257",
                 .flags = flags,
                 .nflags = ARRAY_SIZE(flags),

@@ -160,7 +160,7 @@ static int print_help(const struct process_program *program, const struct tables
                         print_flag(&t->flags[k][i]);
         puts("  --help, --version");
         if (program->permissions)
-                fputs(program->permissions, stdout);
+                printf("\n%s", program->permissions);
         return FLAGS_EXIT;
 }
 

@@ -46,8 +46,8 @@ static const struct process_flag common_flags[] = {
         {.kind = PROCESS_HEADING, .help = "The API server and this program:"},
         {"kubeconfig", PROCESS_TEXT, AT(kubeconfig), NULL,
          "=FILE: where the API server is (default $KUBECONFIG, the pod's service account, ~/.kube/config)", 0, 0},
-        {"listen", PROCESS_TEXT, AT(address), "", "=ADDRESS:PORT: of /healthz, /readyz and /metrics; none: not served",
-         0, 0},
+        {"listen", PROCESS_TEXT, AT(address), NULL,
+         "=ADDRESS:PORT: of /healthz, /readyz and /metrics; none: not served", 0, 0},
         {"kube-api-qps", PROCESS_DOUBLE, AT(qps), "0", "requests a second at most; 0: no limit", 0, 0},
         {"kube-api-burst", PROCESS_U32, AT(burst), "100", "requests at once, with --kube-api-qps", 1, 1000000},
         {"log-level", PROCESS_TEXT, AT(log_level), "info", "=LEVEL: debug, info, warn or error", 0, 0},
@@ -60,8 +60,8 @@ static const struct process_flag common_flags[] = {
          "a leader that could not renew for so long ends; less than the duration", 1, 3600000},
         {"leader-elect-retry-period", PROCESS_MS, AT(retry_ms), "2s", "between attempts", 1, 3600000},
         {"leader-elect-resource-namespace", PROCESS_TEXT, AT(lease_ns), "kube-system", "=NAME: of the Lease", 0, 0},
-        {"leader-elect-resource-name", PROCESS_TEXT, AT(lease_name), "",
-         "=NAME: of the Lease (default: upstream's, so that it and this never act at once)", 0, 0},
+        {"leader-elect-resource-name", PROCESS_TEXT, AT(lease_name), NULL,
+         "=NAME: of the Lease; upstream's program has the same, so that it and this never act at once", 0, 0},
 };
 
 struct loop *process_loop(const struct process *p)
@@ -135,7 +135,7 @@ static int start_election(struct process *p, struct err *reterr)
         char host[128] = "", identity[192];
         struct lease_opts opts = {.client = p->client,
                                   .ns = c->lease_ns,
-                                  .name = *c->lease_name ? c->lease_name : p->program->component,
+                                  .name = c->lease_name,
                                   .identity = identity,
                                   .duration_ms = (uint32_t)c->duration_ms,
                                   .renew_deadline_ms = (uint32_t)c->deadline_ms,
@@ -191,7 +191,7 @@ static void on_web(void *userdata, const char *path, struct web_answer *ret)
 
 static int start_web(struct process *p, struct err *reterr)
 {
-        const char *address = *p->common.address ? p->common.address : p->program->address;
+        const char *address = p->common.address;
         int r;
 
         if (str_eq(address, "none"))
@@ -280,11 +280,26 @@ static int run(struct process *p, struct err *reterr)
         return r;
 }
 
+/* Two defaults are the program's. */
+static void own_defaults(struct process_flag flags[static ARRAY_SIZE(common_flags)],
+                         const struct process_program *program)
+{
+        memcpy(flags, common_flags, sizeof(common_flags));
+        for (size_t i = 0; i < ARRAY_SIZE(common_flags); i++)
+                if (flags[i].kind == PROCESS_TEXT && flags[i].offset == AT(address))
+                        flags[i].value = program->address;
+                else if (flags[i].kind == PROCESS_TEXT && flags[i].offset == AT(lease_name))
+                        flags[i].value = program->component;
+}
+
 static int parse(struct process *p, int argc, char **argv, struct err *reterr)
 {
         enum log_level level = LOG_LEVEL_INFO;
-        int r = process_flags_parse(p->program, common_flags, ARRAY_SIZE(common_flags), &p->common, argc, argv, reterr);
+        struct process_flag own[ARRAY_SIZE(common_flags)];
+        int r;
 
+        own_defaults(own, p->program);
+        r = process_flags_parse(p->program, own, ARRAY_SIZE(own), &p->common, argc, argv, reterr);
         if (!r && log_level_parse(p->common.log_level, &level))
                 return err_set(reterr, -EINVAL, "--log-level=%s: use debug, info, warn or error", p->common.log_level);
         if (!r && p->program->check)
