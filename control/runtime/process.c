@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "base/web.h"
 #include "kube/lease.h"
-#include "runtime/flags.h"
+#include "runtime/process.h"
 
 #define RELEASE_MS 2000 /* to give the Lease back at the end */
 
@@ -42,25 +42,25 @@ struct process {
 
 #define AT(field) offsetof(struct common, field)
 
-static const struct process_flag common_flags[] = {
-        {.kind = PROCESS_HEADING, .help = "The API server and this program:"},
-        {"kubeconfig", PROCESS_TEXT, AT(kubeconfig), NULL,
+static const struct flag common_flags[] = {
+        {.kind = FLAG_HEADING, .help = "The API server and this program:"},
+        {"kubeconfig", FLAG_TEXT, AT(kubeconfig), NULL,
          "=FILE: where the API server is (default $KUBECONFIG, the pod's service account, ~/.kube/config)", 0, 0},
-        {"listen", PROCESS_TEXT, AT(address), NULL,
-         "=ADDRESS:PORT: of /healthz, /readyz and /metrics; none: not served", 0, 0},
-        {"kube-api-qps", PROCESS_DOUBLE, AT(qps), "0", "requests a second at most; 0: no limit", 0, 0},
-        {"kube-api-burst", PROCESS_U32, AT(burst), "100", "requests at once, with --kube-api-qps", 1, 1000000},
-        {"log-level", PROCESS_TEXT, AT(log_level), "info", "=LEVEL: debug, info, warn or error", 0, 0},
-        {.kind = PROCESS_HEADING, .help = "Replicas, of which one acts:"},
-        {"leader-elect", PROCESS_BOOL, AT(elect), "true", "wait for the Lease before acting; false: it is the only one",
+        {"listen", FLAG_TEXT, AT(address), NULL, "=ADDRESS:PORT: of /healthz, /readyz and /metrics; none: not served",
          0, 0},
-        {"leader-elect-lease-duration", PROCESS_MS, AT(duration_ms), "15s",
+        {"kube-api-qps", FLAG_DOUBLE, AT(qps), "0", "requests a second at most; 0: no limit", 0, 0},
+        {"kube-api-burst", FLAG_U32, AT(burst), "100", "requests at once, with --kube-api-qps", 1, 1000000},
+        {"log-level", FLAG_TEXT, AT(log_level), "info", "=LEVEL: debug, info, warn or error", 0, 0},
+        {.kind = FLAG_HEADING, .help = "Replicas, of which one acts:"},
+        {"leader-elect", FLAG_BOOL, AT(elect), "true", "wait for the Lease before acting; false: it is the only one", 0,
+         0},
+        {"leader-elect-lease-duration", FLAG_MS, AT(duration_ms), "15s",
          "without a renewal for so long, another replica takes over", 1000, 3600000},
-        {"leader-elect-renew-deadline", PROCESS_MS, AT(deadline_ms), "10s",
+        {"leader-elect-renew-deadline", FLAG_MS, AT(deadline_ms), "10s",
          "a leader that could not renew for so long ends; less than the duration", 1, 3600000},
-        {"leader-elect-retry-period", PROCESS_MS, AT(retry_ms), "2s", "between attempts", 1, 3600000},
-        {"leader-elect-resource-namespace", PROCESS_TEXT, AT(lease_ns), "kube-system", "=NAME: of the Lease", 0, 0},
-        {"leader-elect-resource-name", PROCESS_TEXT, AT(lease_name), NULL,
+        {"leader-elect-retry-period", FLAG_MS, AT(retry_ms), "2s", "between attempts", 1, 3600000},
+        {"leader-elect-resource-namespace", FLAG_TEXT, AT(lease_ns), "kube-system", "=NAME: of the Lease", 0, 0},
+        {"leader-elect-resource-name", FLAG_TEXT, AT(lease_name), NULL,
          "=NAME: of the Lease; upstream's program has the same, so that it and this never act at once", 0, 0},
 };
 
@@ -281,25 +281,31 @@ static int run(struct process *p, struct err *reterr)
 }
 
 /* Two defaults are the program's. */
-static void own_defaults(struct process_flag flags[static ARRAY_SIZE(common_flags)],
-                         const struct process_program *program)
+static void own_defaults(struct flag flags[static ARRAY_SIZE(common_flags)], const struct process_program *program)
 {
         memcpy(flags, common_flags, sizeof(common_flags));
         for (size_t i = 0; i < ARRAY_SIZE(common_flags); i++)
-                if (flags[i].kind == PROCESS_TEXT && flags[i].offset == AT(address))
+                if (flags[i].kind == FLAG_TEXT && flags[i].offset == AT(address))
                         flags[i].value = program->address;
-                else if (flags[i].kind == PROCESS_TEXT && flags[i].offset == AT(lease_name))
+                else if (flags[i].kind == FLAG_TEXT && flags[i].offset == AT(lease_name))
                         flags[i].value = program->component;
 }
 
 static int parse(struct process *p, int argc, char **argv, struct err *reterr)
 {
         enum log_level level = LOG_LEVEL_INFO;
-        struct process_flag own[ARRAY_SIZE(common_flags)];
+        struct flag own[ARRAY_SIZE(common_flags)];
+        const struct flag_table tables[] = {{p->program->flags, p->program->nflags, p->program->config},
+                                            {own, ARRAY_SIZE(own), &p->common}};
+        const struct flag_program line = {.name = p->program->name,
+                                          .introduction = p->program->introduction,
+                                          .closing = p->program->permissions,
+                                          .tables = tables,
+                                          .ntables = ARRAY_SIZE(tables)};
         int r;
 
         own_defaults(own, p->program);
-        r = process_flags_parse(p->program, own, ARRAY_SIZE(own), &p->common, argc, argv, reterr);
+        r = flag_program_parse(&line, argc, argv, reterr);
         if (!r && log_level_parse(p->common.log_level, &level))
                 return err_set(reterr, -EINVAL, "--log-level=%s: use debug, info, warn or error", p->common.log_level);
         if (!r && p->program->check)

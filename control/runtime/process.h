@@ -9,30 +9,13 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/flags.h"
 #include "base/loop.h"
 #include "base/strbuf.h"
 #include "kube/client.h"
 #include "kube/events.h"
 
 struct process;
-
-enum process_flag_kind {
-        PROCESS_HEADING, /* help is the heading */
-        PROCESS_TEXT,    /* const char *; borrowed from the command line */
-        PROCESS_BOOL,
-        PROCESS_U32,
-        PROCESS_MS, /* int64_t, of a duration */
-        PROCESS_DOUBLE,
-};
-
-struct process_flag {
-        const char *name; /* without -- */
-        enum process_flag_kind kind;
-        size_t offset;     /* in the config */
-        const char *value; /* the default, as it would be written on the command line; NULL: none */
-        const char *help;  /* "=NAME: what it is" or "what it is" */
-        uint64_t min, max; /* of numbers; both 0: any */
-};
 
 struct process_program {
         const char *name;      /* "fairlead-scheduler" */
@@ -41,7 +24,7 @@ struct process_program {
         const char *introduction; /* the help's first lines */
         const char *permissions;  /* its last ones; or NULL */
         const char *address;      /* of /healthz and /metrics by default: "127.0.0.1:10259" */
-        const struct process_flag *flags;
+        const struct flag *flags;
         size_t nflags;
         void *config; /* that the flags are written into */
 

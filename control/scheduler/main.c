@@ -7,17 +7,16 @@
 
 #define AT(field) offsetof(struct scheduler_config, field)
 
-static const struct process_flag flags[] = {
-        {.kind = PROCESS_HEADING, .help = "Scheduling:"},
-        {"scheduler-name", PROCESS_TEXT, AT(names), "default-scheduler",
+static const struct flag flags[] = {
+        {.kind = FLAG_HEADING, .help = "Scheduling:"},
+        {"scheduler-name", FLAG_TEXT, AT(names), "default-scheduler",
          "=NAME[,NAME]: schedule pods with one of these as spec.schedulerName", 0, 0},
-        {"percentage-of-nodes-to-score", PROCESS_U32, AT(percentage), "0",
+        {"percentage-of-nodes-to-score", FLAG_U32, AT(percentage), "0",
          "so many nodes that fit are enough to choose among; 0: fewer percent the more nodes there are", 0, 100},
-        {"parallel-bindings", PROCESS_U32, AT(bindings), "64", "requests to bind that are under way at a time", 1,
-         1000},
-        {"binding-confirm-timeout", PROCESS_MS, AT(confirm_ms), "30s",
+        {"parallel-bindings", FLAG_U32, AT(bindings), "64", "requests to bind that are under way at a time", 1, 1000},
+        {"binding-confirm-timeout", FLAG_MS, AT(confirm_ms), "30s",
          "a binding that the watch does not show for so long is asked after", 100, 3600000},
-        {"events-qps", PROCESS_DOUBLE, AT(events_qps), "50", "Events a second at most; more of them are dropped", 0, 0},
+        {"events-qps", FLAG_DOUBLE, AT(events_qps), "50", "Events a second at most; more of them are dropped", 0, 0},
 };
 
 struct program {

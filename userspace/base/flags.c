@@ -7,32 +7,32 @@
 #include "base/clock.h"
 #include "base/help.h"
 #include "base/str.h"
-#include "runtime/flags.h"
+#include "base/flags.h"
 
 #define INDENT 38
 
 /* ---- help ---- */
 
-static const char *value_name(enum process_flag_kind kind)
+static const char *value_name(enum flag_kind kind)
 {
         switch (kind) {
-        case PROCESS_BOOL:
+        case FLAG_BOOL:
                 return "";
-        case PROCESS_MS:
+        case FLAG_MS:
                 return "=TIME";
-        case PROCESS_TEXT:
+        case FLAG_TEXT:
                 return "=TEXT";
         default:
                 return "=N";
         }
 }
 
-static void print_flag(const struct process_flag *f)
+static void print_flag(const struct flag *f)
 {
         const char *colon = *f->help == '=' ? strstr(f->help, ": ") : NULL;
         char left[160], text[600];
 
-        if (f->kind == PROCESS_HEADING) {
+        if (f->kind == FLAG_HEADING) {
                 printf("\n%s\n", f->help);
                 return;
         }
@@ -53,12 +53,12 @@ static void print_flag(const struct process_flag *f)
 
 /* ---- values ---- */
 
-static int wrong(struct err *reterr, const struct process_flag *f, const char *value, const char *use)
+static int wrong(struct err *reterr, const struct flag *f, const char *value, const char *use)
 {
         return err_set(reterr, -EINVAL, "--%s=%s: use %s", f->name, value, use);
 }
 
-static int set_number(const struct process_flag *f, void *at, const char *value, struct err *reterr)
+static int set_number(const struct flag *f, void *at, const char *value, struct err *reterr)
 {
         uint64_t max = f->max ? f->max : UINT32_MAX, n;
 
@@ -69,7 +69,7 @@ static int set_number(const struct process_flag *f, void *at, const char *value,
         return 0;
 }
 
-static int set_ms(const struct process_flag *f, void *at, const char *value, struct err *reterr)
+static int set_ms(const struct flag *f, void *at, const char *value, struct err *reterr)
 {
         int64_t ns, ms;
 
@@ -84,7 +84,7 @@ static int set_ms(const struct process_flag *f, void *at, const char *value, str
         return 0;
 }
 
-static int set_double(const struct process_flag *f, void *at, const char *value, struct err *reterr)
+static int set_double(const struct flag *f, void *at, const char *value, struct err *reterr)
 {
         char *end;
         double n = strtod(value, &end);
@@ -95,21 +95,21 @@ static int set_double(const struct process_flag *f, void *at, const char *value,
         return 0;
 }
 
-static int set_value(const struct process_flag *f, void *config, const char *value, struct err *reterr)
+static int set_value(const struct flag *f, void *config, const char *value, struct err *reterr)
 {
         void *at = (char *)config + f->offset;
 
         switch (f->kind) {
-        case PROCESS_TEXT:
+        case FLAG_TEXT:
                 *(const char **)at = value;
                 return 0;
-        case PROCESS_BOOL:
+        case FLAG_BOOL:
                 return str_parse_bool(value, at) ? wrong(reterr, f, value, "true or false") : 0;
-        case PROCESS_U32:
+        case FLAG_U32:
                 return set_number(f, at, value, reterr);
-        case PROCESS_MS:
+        case FLAG_MS:
                 return set_ms(f, at, value, reterr);
-        case PROCESS_DOUBLE:
+        case FLAG_DOUBLE:
                 return set_double(f, at, value, reterr);
         default:
                 return 0;
@@ -118,64 +118,65 @@ static int set_value(const struct process_flag *f, void *config, const char *val
 
 /* ---- the line ---- */
 
-struct tables {
-        const struct process_flag *flags[2];
-        size_t n[2];
-        void *config[2];
-};
-
-static const struct process_flag *find(const struct tables *t, const char *name, size_t len, void **ret_config)
+static const struct flag *find(const struct flag_program *p, const char *name, size_t len, void **ret_config)
 {
-        for (size_t k = 0; k < 2; k++)
-                for (size_t i = 0; i < t->n[k]; i++) {
-                        const struct process_flag *f = &t->flags[k][i];
+        for (size_t k = 0; k < p->ntables; k++)
+                for (size_t i = 0; i < p->tables[k].n; i++) {
+                        const struct flag *f = &p->tables[k].flags[i];
 
-                        if (f->kind == PROCESS_HEADING || strlen(f->name) != len || memcmp(f->name, name, len) != 0)
+                        if (f->kind == FLAG_HEADING || strlen(f->name) != len || memcmp(f->name, name, len) != 0)
                                 continue;
-                        *ret_config = t->config[k];
+                        *ret_config = p->tables[k].config;
                         return f;
                 }
         return NULL;
 }
 
-static int set_defaults(const struct tables *t, struct err *reterr)
+static int set_table_defaults(const struct flag_table *t, struct err *reterr)
 {
-        for (size_t k = 0; k < 2; k++)
-                for (size_t i = 0; i < t->n[k]; i++) {
-                        const struct process_flag *f = &t->flags[k][i];
-                        int r = f->kind != PROCESS_HEADING && f->value ? set_value(f, t->config[k], f->value, reterr)
-                                                                       : 0;
+        for (size_t i = 0; i < t->n; i++) {
+                const struct flag *f = &t->flags[i];
+                int r = f->kind != FLAG_HEADING && f->value ? set_value(f, t->config, f->value, reterr) : 0;
 
-                        if (r)
-                                return r;
-                }
+                if (r)
+                        return r;
+        }
         return 0;
 }
 
-static int print_help(const struct process_program *program, const struct tables *t)
+static int set_defaults(const struct flag_program *p, struct err *reterr)
 {
-        fputs(program->introduction, stdout);
-        for (size_t k = 0; k < 2; k++)
-                for (size_t i = 0; i < t->n[k]; i++)
-                        print_flag(&t->flags[k][i]);
+        int r = 0;
+
+        for (size_t k = 0; !r && k < p->ntables; k++)
+                r = set_table_defaults(&p->tables[k], reterr);
+        return r;
+}
+
+static int print_help(const struct flag_program *p)
+{
+        fputs(p->introduction, stdout);
+        for (size_t k = 0; k < p->ntables; k++)
+                for (size_t i = 0; i < p->tables[k].n; i++)
+                        print_flag(&p->tables[k].flags[i]);
         puts("  --help, --version");
-        if (program->permissions)
-                printf("\n%s", program->permissions);
+        if (p->closing)
+                printf("\n%s", p->closing);
         return FLAGS_EXIT;
 }
 
-static int parse_one(const struct tables *t, int argc, char **argv, int *i, struct err *reterr)
+static int parse_one(const struct flag_program *p, int argc, char **argv, int *i, struct err *reterr)
 {
         const char *name = str_after(argv[*i], "--"), *equals = name ? strchr(name, '=') : NULL, *value;
         size_t len = !name ? 0 : equals ? (size_t)(equals - name) : strlen(name);
         void *config = NULL;
-        const struct process_flag *f = name ? find(t, name, len, &config) : NULL;
+        const struct flag *f = name ? find(p, name, len, &config) : NULL;
 
         if (!f)
                 return err_set(reterr, -EINVAL, "%s: there is no such flag; --help lists them", argv[*i]);
         if (equals)
                 value = equals + 1;
-        else if (f->kind == PROCESS_BOOL)
+        else if (f->kind == FLAG_BOOL)
                 value = "true";
         else if (*i + 1 < argc)
                 value = argv[++*i];
@@ -184,20 +185,18 @@ static int parse_one(const struct tables *t, int argc, char **argv, int *i, stru
         return set_value(f, config, value, reterr);
 }
 
-int process_flags_parse(const struct process_program *program, const struct process_flag *common, size_t ncommon,
-                        void *common_config, int argc, char **argv, struct err *reterr)
+int flag_program_parse(const struct flag_program *p, int argc, char **argv, struct err *reterr)
 {
-        struct tables t = {{program->flags, common}, {program->nflags, ncommon}, {program->config, common_config}};
-        int r = set_defaults(&t, reterr);
+        int r = set_defaults(p, reterr);
 
         for (int i = 1; !r && i < argc; i++) {
                 if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
-                        return print_help(program, &t);
+                        return print_help(p);
                 if (str_eq(argv[i], "--version")) {
-                        printf("%s %s\n", program->name, FAIRLEAD_VERSION);
+                        printf("%s %s\n", p->name, FAIRLEAD_VERSION);
                         return FLAGS_EXIT;
                 }
-                r = parse_one(&t, argc, argv, &i, reterr);
+                r = parse_one(p, argc, argv, &i, reterr);
         }
         return r;
 }
