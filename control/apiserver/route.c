@@ -2,9 +2,9 @@
 /* URL -> what is asked for (apiserver/pkg/endpoints/request: RequestInfo). */
 #include <errno.h>
 
-#include "apiserver/codec/json_read.h"
 #include "apiserver/request.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #define SEGMENTS_MAX 32
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/codec/json_read.h"
 #include "apiserver/request.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "apiserver/codec/json_read.h"
-#include "apiserver/codec/yaml_read.h"
+#include "kube/yaml_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "base/jsoncheck.h"
@@ -291,4 +293,18 @@ char *json_text(const struct json_object *o)
 
         json_write(&b, o);
         return strbuf_take(&b, NULL);
+}
+
+struct json_object *json_number(double d)
+{
+        char text[32];
+
+        if (d == trunc(d) && fabs(d) < 9e18)
+                return json_object_new_int64((int64_t)d);
+        for (int precision = 15; precision <= 17; precision++) {
+                snprintf(text, sizeof(text), "%.*g", precision, d);
+                if (strtod(text, NULL) == d)
+                        break;
+        }
+        return json_object_new_double_s(d, text);
 }

@@ -36,6 +36,8 @@ static inline void json_putp(struct json_object **o)
         for (size_t i = 0, _len_##i = json_len(arr); i < _len_##i && (val = json_idx(arr, i), true); i++)
 
 #define JSON_DEPTH_MAX 128
+/* Objects and arrays of one document from outside: json-c takes some 700 bytes for even an empty object. */
+#define JSON_CONTAINERS_MAX 50000
 
 static inline bool json_is_object(const struct json_object *o)
 {
@@ -84,6 +86,8 @@ void json_default_str(struct json_object *obj, const char *key, const char *val)
 void json_default_i64(struct json_object *obj, const char *key, int64_t val);
 void json_default_bool(struct json_object *obj, const char *key, bool val);
 
+/* A finite number as JSON: whole ones as integers, others with the fewest digits that mean the same double. */
+struct json_object *json_number(double d);
 /* Deep copy; the caller owns it. NULL gives NULL. */
 struct json_object *json_copy(const struct json_object *o);
 /* Deep equality; member order does not matter; NULL equals JSON null. */

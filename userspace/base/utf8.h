@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bytes of the UTF-8 sequence of two or more that starts here (n >= 1 bytes are there); 0 when it is none: RFC 3629, no
@@ -18,4 +19,17 @@ static inline size_t utf8_len(const unsigned char *s, size_t n)
             (s[0] == 0xf4 && s[1] > 0x8f))
                 return 0;
         return len;
+}
+
+/* True when s[0..n) is UTF-8 without NUL. */
+static inline bool utf8_valid(const char *s, size_t n)
+{
+        for (size_t i = 0, k; i < n; i += k) {
+                unsigned char c = (unsigned char)s[i];
+
+                k = c < 0x80 ? c != 0 : utf8_len((const unsigned char *)s + i, n - i);
+                if (!k)
+                        return false;
+        }
+        return true;
 }

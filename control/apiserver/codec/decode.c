@@ -7,7 +7,7 @@
 
 #include "apiserver/codec/json_read.h"
 #include "apiserver/codec/protobuf.h"
-#include "apiserver/codec/yaml_read.h"
+#include "kube/yaml_read.h"
 
 static const struct {
         const char *media_type;

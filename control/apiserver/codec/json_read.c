@@ -73,18 +73,6 @@ static size_t utf8_sequence(const unsigned char *s, size_t n)
         return 0;
 }
 
-bool utf8_valid(const char *s, size_t n)
-{
-        for (size_t i = 0; i < n;) {
-                size_t k = utf8_sequence((const unsigned char *)s + i, n - i);
-
-                if (!k)
-                        return false;
-                i += k;
-        }
-        return true;
-}
-
 /* True when one of the eight bytes ends a run of plain ASCII: a quote, a backslash, a control or a byte >= 0x80. */
 static bool has_special(uint64_t v)
 {
@@ -356,20 +344,6 @@ static int read_word(struct reader *r, struct json_object **ret)
                 return 0;
         }
         return fail_char(r, "looking for beginning of value");
-}
-
-struct json_object *json_number(double d)
-{
-        char text[32];
-
-        if (d == trunc(d) && fabs(d) < 9e18)
-                return json_object_new_int64((int64_t)d);
-        for (int precision = 15; precision <= 17; precision++) {
-                snprintf(text, sizeof(text), "%.*g", precision, d);
-                if (strtod(text, NULL) == d)
-                        break;
-        }
-        return json_object_new_double_s(d, text);
 }
 
 static const struct schema_field *find_field(const struct schema_struct *s, const char *key, size_t n)

@@ -9,9 +9,6 @@
 #include "base/json.h"
 #include "kube/schema.h"
 
-/* Objects and arrays of one document: json-c takes some 700 bytes for even an empty object. */
-#define JSON_CONTAINERS_MAX 50000
-
 struct json_source {
         const char *data;
         size_t len;
@@ -25,8 +22,3 @@ struct json_source {
  * Returns 0 or -EINVAL with a message that is worded as Go's encoding/json does.
  */
 int json_read(const struct json_source *source, struct json_object **ret, struct err *reterr);
-
-/* True when s[0..n) is UTF-8 (RFC 3629) without NUL. */
-bool utf8_valid(const char *s, size_t n);
-/* A finite number as JSON: whole ones as integers, others with the fewest digits that mean the same double. */
-struct json_object *json_number(double d);

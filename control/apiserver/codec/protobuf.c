@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "kube/schema.h"
+#include "base/utf8.h"
 
 enum wire {
         WIRE_VARINT = 0,

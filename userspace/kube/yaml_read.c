@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apiserver/codec/yaml_read.h"
+#include "kube/yaml_read.h"
 
 #include <errno.h>
 #include <string.h>
 #include <yaml.h>
 
-#include "apiserver/codec/json_read.h"
-#include "apiserver/codec/yaml_scalar.h"
+#include "kube/yaml_scalar.h"
+#include "base/utf8.h"
 
 #define ALIAS_NODES_MAX 100000 /* values that aliases may add to a document */
 #define ANCHORS_MAX     1000

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apiserver/codec/yaml_scalar.h"
+#include "kube/yaml_scalar.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "apiserver/codec/json_read.h"
 
 static const struct {
         const char *text;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "apiserver/codec/yaml_read.h"
+#include "kube/yaml_read.h"
 
 #include <errno.h>
 #include <setjmp.h>
