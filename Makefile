@@ -52,6 +52,7 @@ obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c agent/kubelet/shim/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
+SRC_http  := $(call c_files,userspace/http)
 SRC_store := $(call c_files,control/store)
 SRC_apiserver := $(filter-out $(MAINS),$(call c_files,control/apiserver))
 SRC_runtime := $(call c_files,control/runtime)
@@ -72,6 +73,7 @@ GEN_apiserver := $(O)/gen/protobuf_tables.c
 
 LIB_base  := $(O)/libbase.a
 LIB_kube  := $(O)/libkube.a
+LIB_http  := $(O)/libhttp.a
 LIB_store := $(O)/libstore.a
 LIB_apiserver := $(O)/libapiserver.a
 LIB_runtime := $(O)/libruntime.a
@@ -96,6 +98,7 @@ help: ## show this list
 
 $(LIB_base): $(call obj,$(SRC_base))
 $(LIB_kube): $(call obj,$(SRC_kube)) $(GEN_kube:.c=.o)
+$(LIB_http): $(call obj,$(SRC_http))
 $(LIB_store): $(call obj,$(SRC_store))
 $(LIB_apiserver): $(call obj,$(SRC_apiserver)) $(GEN_apiserver:.c=.o)
 $(LIB_runtime): $(call obj,$(SRC_runtime))
@@ -111,7 +114,7 @@ $(LIB_cni): $(call obj,$(SRC_cni))
 # The stamps change when the compiler or its flags, or the set of sources, change; what depends on them is built again.
 $(O)/stamp.flags: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS)
 $(O)/stamp.link: export STAMP = $(shell $(CC) --version 2>&1 | head -n 1) $(ALL_CFLAGS) $(LDFLAGS) $(LIBS)
-$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_kubelet) $(SRC_cni) $(TEST_LIB_SRC)
+$(O)/stamp.sources: export STAMP = $(SRC_base) $(SRC_kube) $(SRC_http) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_hollow) $(SRC_datapath) $(SRC_agent) $(SRC_kubelet) $(SRC_cni) $(TEST_LIB_SRC)
 $(O)/stamp.%: FORCE | $(O)/stamp-deps
 	@printf '%s\n' "$$STAMP" | cmp -s - $@ || printf '%s\n' "$$STAMP" > $@
 
@@ -161,7 +164,7 @@ $(O)/gen/bpf_objects.o: $(O)/gen/bpf_objects.S
 # than with libc's malloc. The sanitizers bring an allocator of their own. (private: or the stamps, which are prerequisites, would
 # inherit it, and differ with every goal.)
 $(O)/fairlead-apiserver: private LIBS += $(if $(SAN),,-lmimalloc)
-$(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_kube) $(LIB_base)
+$(O)/fairlead-apiserver: $(call obj,control/apiserver/main.c) $(LIB_apiserver) $(LIB_store) $(LIB_http) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-controller-manager: private LIBS += $(if $(SAN),,-lmimalloc)
 $(O)/fairlead-controller-manager: $(call obj,control/controllers/main.c) $(LIB_controllers) $(LIB_runtime) $(LIB_kube) $(LIB_base)
 $(O)/fairlead-scheduler: private LIBS += $(if $(SAN),,-lmimalloc)

@@ -9,7 +9,7 @@
 # server, scripts, use the load client, tests/load/ ($(O)/load --help). What asks services through the network uses
 # tests/load/net*.c ($(O)/netload --help); what sends frames like a NIC, tests/bench/frames/.
 
-ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_scheduler) $(LIB_runtime) $(LIB_ctl) $(LIB_hollow) $(LIB_kubelet) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_kube) $(LIB_base)
+ALL_LIBS  := $(LIB_apiserver) $(LIB_controllers) $(LIB_scheduler) $(LIB_runtime) $(LIB_ctl) $(LIB_hollow) $(LIB_kubelet) $(LIB_agent) $(LIB_cni) $(LIB_datapath) $(LIB_store) $(LIB_http) $(LIB_kube) $(LIB_base)
 ALL_EXTRA_LIBS := $(LIBS_datapath) $(LIBS_netlink)
 UNIT_SRC  := $(filter %_test.c,$(call c_files,tests/unit))
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
@@ -113,7 +113,7 @@ $(O)/frames: $(call obj,tests/bench/frames/frames.c) $(LIB_base) $(O)/stamp.link
 FUZZ_CC     ?= clang
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=all
-FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) \
+FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_http) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) \
                  $(patsubst $(O)/gen/%,gen/%,$(GEN_kube) $(GEN_apiserver)))
 
 $(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS)

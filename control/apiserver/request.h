@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "apiserver/http/http.h"
+#include "http/http.h"
 #include "apiserver/kind.h"
 
 struct server;

@@ -5,7 +5,7 @@
 #include "apiserver/alloc/alloc.h"
 #include "apiserver/authz.h"
 #include "apiserver/cache.h"
-#include "apiserver/http/http.h"
+#include "http/http.h"
 #include "apiserver/kind.h"
 #include "store/store.h"
 

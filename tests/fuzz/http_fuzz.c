@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/http/parse.h"
+#include "http/parse.h"
 #include "base/strbuf.h"
 
 #define CUTS 4

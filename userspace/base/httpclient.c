@@ -160,8 +160,8 @@ static void begin(void *userdata)
         http_call_unref(call);
 }
 
-int http_start(struct http_client *c, const struct http_request *req, const struct http_handler *h, void *userdata,
-               struct http_call **ret)
+int http_start(struct http_client *c, const struct http_client_request *req, const struct http_handler *h,
+               void *userdata, struct http_call **ret)
 {
         struct http_call *call;
         CURL *easy = curl_easy_init();
@@ -238,12 +238,13 @@ static void give_idle(struct http_client *c, CURL *easy)
                 curl_easy_cleanup(easy);
 }
 
-int http_do(struct http_client *c, const struct http_request *req, struct http_response *ret, struct err *reterr)
+int http_do(struct http_client *c, const struct http_client_request *req, struct http_client_response *ret,
+            struct err *reterr)
 {
         struct http_transfer t = {.client = c, .easy = take_idle(c)};
         int r;
 
-        *ret = HTTP_RESPONSE_NULL;
+        *ret = HTTP_CLIENT_RESPONSE_NULL;
         if (!t.easy)
                 return err_set(reterr, -ENOMEM, "out of memory");
         r = http_transfer_prepare(&t, req);
@@ -255,7 +256,7 @@ int http_do(struct http_client *c, const struct http_request *req, struct http_r
         if (!r && t.resp.error)
                 r = err_set(reterr, t.resp.error, "%s %s%s: %s", req->method ? req->method : "GET", c->base_url,
                             req->path, t.resp.message);
-        *ret = TAKE(t.resp, HTTP_RESPONSE_NULL);
+        *ret = TAKE(t.resp, HTTP_CLIENT_RESPONSE_NULL);
         http_transfer_deinit(&t);
         return r;
 }

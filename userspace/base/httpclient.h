@@ -46,7 +46,7 @@ void http_client_free(struct http_client *c);
 DEFINE_CLEANUP(struct http_client *, http_client_free)
 
 /* Borrowed during http_start and http_do. */
-struct http_request {
+struct http_client_request {
         const char *method;         /* NULL: GET */
         const char *path;           /* put behind base_url: "/api/v1/pods?limit=500" */
         const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
@@ -58,7 +58,7 @@ struct http_request {
         const atomic_bool *cancel; /* http_do only: gives up within a second once true; may be NULL */
 };
 
-struct http_response {
+struct http_client_response {
         int status;            /* 0: there was no answer */
         int error;             /* 0: complete; negative errno: broken off (status may be there) */
         char message[256];     /* what is wrong, when error is set */
@@ -66,11 +66,11 @@ struct http_response {
         struct strbuf body;
 };
 
-#define HTTP_RESPONSE_NULL ((struct http_response){0})
+#define HTTP_CLIENT_RESPONSE_NULL ((struct http_client_response){0})
 
 /* The first header of that name (any case), or NULL; borrowed. */
-const char *http_response_header(const struct http_response *r, const char *name);
-void http_response_deinit(struct http_response *r);
+const char *http_response_header(const struct http_client_response *r, const char *name);
+void http_response_deinit(struct http_client_response *r);
 
 /*
  * Errors: -ECONNREFUSED (no connection), -ETIMEDOUT, -ECANCELED, -EFBIG (limit), -EPROTO (TLS: the certificates do not
@@ -80,17 +80,17 @@ struct http_handler {
         /* Optional: bytes of the body of a 2xx answer as they come; status and headers are there. Any other body, or
          * every one without this, is collected in r->body. A negative return breaks the call off. No other call into
          * the client from here but http_start and http_call_cancel. */
-        int (*data)(void *userdata, const struct http_response *r, const char *data, size_t len);
+        int (*data)(void *userdata, const struct http_client_response *r, const char *data, size_t len);
         /* Once, at the end, whatever happened; may TAKE r's buffers. Not the place to free the client. */
-        void (*done)(void *userdata, struct http_response *r);
+        void (*done)(void *userdata, struct http_client_response *r);
 };
 
 struct http_call;
 
 /* Any thread; the handler is called in the loop's (never before this returns, when called there). *ret (ret may be
  * NULL) is a reference to the call. 0, -EINVAL (not a URL) or -ENOMEM. */
-int http_start(struct http_client *c, const struct http_request *req, const struct http_handler *h, void *userdata,
-               struct http_call **ret);
+int http_start(struct http_client *c, const struct http_client_request *req, const struct http_handler *h,
+               void *userdata, struct http_call **ret);
 /* Any thread. done follows, with -ECANCELED if nothing else came first. */
 void http_call_cancel(struct http_call *call);
 void http_call_unref(struct http_call *call);
@@ -98,7 +98,8 @@ DEFINE_CLEANUP(struct http_call *, http_call_unref)
 
 /* Blocking, from any thread. 0 when there is a complete answer of any status, else negative errno and reterr; *ret is
  * to be http_response_deinit'ed in both cases. */
-int http_do(struct http_client *c, const struct http_request *req, struct http_response *ret, struct err *reterr);
+int http_do(struct http_client *c, const struct http_client_request *req, struct http_client_response *ret,
+            struct err *reterr);
 
 /* Appends s with everything but RFC 3986's unreserved characters percent-encoded. */
 void http_escape(struct strbuf *b, const char *s);

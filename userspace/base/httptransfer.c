@@ -20,14 +20,14 @@
 #define KEEP_PROBES     3
 #define KEEP_UNACKED_MS ((KEEP_IDLE_S + KEEP_INTERVAL_S * KEEP_PROBES) * 1000)
 
-void http_response_deinit(struct http_response *r)
+void http_response_deinit(struct http_client_response *r)
 {
         strbuf_deinit(&r->headers);
         strbuf_deinit(&r->body);
-        *r = HTTP_RESPONSE_NULL;
+        *r = HTTP_CLIENT_RESPONSE_NULL;
 }
 
-const char *http_response_header(const struct http_response *r, const char *name)
+const char *http_response_header(const struct http_client_response *r, const char *name)
 {
         size_t n = strlen(name);
 
@@ -98,7 +98,7 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
         return 1;
 }
 
-static void set_method(struct http_transfer *t, const struct http_request *req)
+static void set_method(struct http_transfer *t, const struct http_client_request *req)
 {
         const char *method = req->method ? req->method : "GET";
         bool body =
@@ -115,7 +115,7 @@ static void set_method(struct http_transfer *t, const struct http_request *req)
         }
 }
 
-static void set_headers(struct http_transfer *t, const struct http_request *req)
+static void set_headers(struct http_transfer *t, const struct http_client_request *req)
 {
         t->headers = curl_slist_append(NULL, "Expect:"); /* no 100-continue round trip */
         for (size_t i = 0; req->headers && req->headers[i]; i++)
@@ -153,7 +153,7 @@ static int on_socket(void *userdata, curl_socket_t fd, curlsocktype purpose)
         return CURL_SOCKOPT_OK;
 }
 
-static void set_connection(struct http_transfer *t, const struct http_request *req)
+static void set_connection(struct http_transfer *t, const struct http_client_request *req)
 {
         const struct http_client *c = t->client;
 
@@ -178,7 +178,7 @@ static void set_connection(struct http_transfer *t, const struct http_request *r
         set_tls(t);
 }
 
-int http_transfer_prepare(struct http_transfer *t, const struct http_request *req)
+int http_transfer_prepare(struct http_transfer *t, const struct http_client_request *req)
 {
         _cleanup_free_ char *url = mem_printf("%s%s", t->client->base_url, req->path);
 
@@ -233,7 +233,7 @@ static int errno_of(CURLcode code)
 
 void http_transfer_finish(struct http_transfer *t, CURLcode result)
 {
-        struct http_response *r = &t->resp;
+        struct http_client_response *r = &t->resp;
         const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(result);
 
         if (t->verdict < 0) {

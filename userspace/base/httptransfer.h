@@ -36,7 +36,7 @@ struct http_transfer {
         struct http_client *client;
         CURL *easy;
         struct curl_slist *headers;
-        struct http_response resp;
+        struct http_client_response resp;
         const struct http_handler *handler;
         void *userdata;
         size_t limit;
@@ -46,7 +46,7 @@ struct http_transfer {
 };
 
 /* Sets t->easy up; the request's strings are copied. 0 or -EINVAL. */
-int http_transfer_prepare(struct http_transfer *t, const struct http_request *req);
+int http_transfer_prepare(struct http_transfer *t, const struct http_client_request *req);
 /* Fills in error and message of t->resp. */
 void http_transfer_finish(struct http_transfer *t, CURLcode result);
 /* The easy handle stays. */

@@ -166,7 +166,7 @@ char *kube_path(const struct kube_resource *r, const char *ns, const char *name,
 struct prepared {
         char *auth, *type, *body;
         const char *headers[4];
-        struct http_request http;
+        struct http_client_request http;
 };
 
 static void prepared_deinit(struct prepared *p)
@@ -189,7 +189,7 @@ static void prepare(struct kube_client *c, const struct kube_request *req, struc
                 p->type = mem_printf("Content-Type: %s", req->content_type ? req->content_type : "application/json");
                 p->headers[n++] = p->type;
         }
-        p->http = (struct http_request){
+        p->http = (struct http_client_request){
                 .method = req->method,
                 .path = req->path,
                 .headers = p->headers,
@@ -207,7 +207,7 @@ static void status_set(struct kube_status *s, int code, const char *reason, cons
         str_copy(s->message, sizeof(s->message), message ? message : "");
 }
 
-static int retry_after(const struct http_response *r)
+static int retry_after(const struct http_client_response *r)
 {
         const char *value = http_response_header(r, "Retry-After");
         uint32_t s;
@@ -216,7 +216,7 @@ static int retry_after(const struct http_response *r)
 }
 
 /* The answer as kube_do returns it. */
-static int interpret(const struct http_response *r, struct json_object **ret, struct kube_status *status)
+static int interpret(const struct http_client_response *r, struct json_object **ret, struct kube_status *status)
 {
         _cleanup_json_ struct json_object *o = NULL;
         struct err err = ERR_NULL;
@@ -265,7 +265,7 @@ static int sleep_ns(struct kube_client *c, uint64_t ns)
 static int do_once(struct kube_client *c, const struct kube_request *req, struct json_object **ret,
                    struct kube_status *status)
 {
-        struct http_response resp;
+        struct http_client_response resp;
         struct prepared p;
         int r = sleep_ns(c, reserve(c));
 
@@ -424,14 +424,14 @@ static void call_free(struct kube_call *call)
         free(call);
 }
 
-static int on_data(void *userdata, const struct http_response *r, const char *data, size_t len)
+static int on_data(void *userdata, const struct http_client_response *r, const char *data, size_t len)
 {
         struct kube_call *call = userdata;
 
         return call->client ? call->data(call->userdata, data, len) : -ECANCELED;
 }
 
-static void on_done(void *userdata, struct http_response *resp)
+static void on_done(void *userdata, struct http_client_response *resp)
 {
         _cleanup_json_ struct json_object *o = NULL;
         struct kube_call *call = userdata;

@@ -82,17 +82,17 @@ static int teardown(void **state)
         return 0;
 }
 
-static int get(struct fixture *f, const char *path, struct http_response *resp, struct err *err)
+static int get(struct fixture *f, const char *path, struct http_client_response *resp, struct err *err)
 {
-        struct http_request req = {.path = path, .timeout_ms = 3000};
+        struct http_client_request req = {.path = path, .timeout_ms = 3000};
 
         return http_do(f->client, &req, resp, err);
 }
 
 static void blocking_calls_return_status_headers_and_body(void **state)
 {
-        struct http_request req = {.method = "PATCH", .path = "/echo?a=b", .body = "body", .body_len = 4};
-        struct http_response resp;
+        struct http_client_request req = {.method = "PATCH", .path = "/echo?a=b", .body = "body", .body_len = 4};
+        struct http_client_response resp;
         struct err err = ERR_NULL;
 
         assert_int_equal(http_do(((struct fixture *)*state)->client, &req, &resp, &err), 0);
@@ -105,7 +105,7 @@ static void blocking_calls_return_status_headers_and_body(void **state)
 
 static void connections_are_reused(void **state)
 {
-        struct http_response resp;
+        struct http_client_response resp;
         char first[256];
 
         assert_int_equal(get(*state, "/echo", &resp, NULL), 0);
@@ -133,9 +133,9 @@ static void failures_have_their_errno_and_say_where(void **state)
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                struct http_request req = {
+                struct http_client_request req = {
                         .path = cases[i].path, .limit = cases[i].limit, .timeout_ms = cases[i].timeout_ms};
-                struct http_response resp;
+                struct http_client_response resp;
                 struct err err = ERR_NULL;
 
                 print_message("%s\n", cases[i].path);
@@ -148,9 +148,9 @@ static void failures_have_their_errno_and_say_where(void **state)
 static void nobody_listening_is_connection_refused(void **state)
 {
         struct http_client_opts opts = {.base_url = "http://127.0.0.1:1"};
-        struct http_request req = {.path = "/"};
+        struct http_client_request req = {.path = "/"};
         struct http_client *c;
-        struct http_response resp;
+        struct http_client_response resp;
         struct err err = ERR_NULL;
 
         assert_int_equal(http_client_new(&opts, &c, NULL), 0);
@@ -169,8 +169,8 @@ static void *cancel_later(void *arg)
 static void a_blocking_call_can_be_cancelled_from_another_thread(void **state)
 {
         atomic_bool cancel = false;
-        struct http_request req = {.path = "/slow", .cancel = &cancel};
-        struct http_response resp;
+        struct http_client_request req = {.path = "/slow", .cancel = &cancel};
+        struct http_client_response resp;
         uint64_t start = clock_mono_ms();
         pthread_t t;
 
@@ -185,8 +185,8 @@ static void unix_sockets_work(void **state)
 {
         char path[64];
         struct http_client_opts opts = {.base_url = "http://localhost", .unix_socket = path};
-        struct http_request req = {.path = "/echo"};
-        struct http_response resp;
+        struct http_client_request req = {.path = "/echo"};
+        struct http_client_response resp;
         struct fake_server *s;
         struct http_client *c;
 
@@ -210,7 +210,7 @@ struct seen {
         int *open;
 };
 
-static int on_data(void *userdata, const struct http_response *r, const char *data, size_t len)
+static int on_data(void *userdata, const struct http_client_response *r, const char *data, size_t len)
 {
         struct seen *s = userdata;
 
@@ -219,7 +219,7 @@ static int on_data(void *userdata, const struct http_response *r, const char *da
         return s->abort;
 }
 
-static void on_done(void *userdata, struct http_response *r)
+static void on_done(void *userdata, struct http_client_response *r)
 {
         struct seen *s = userdata;
 
@@ -236,7 +236,7 @@ static const struct http_handler streaming = {.data = on_data, .done = on_done};
 static struct seen run(struct fixture *f, const char *path, int abort_with)
 {
         struct seen s = {.loop = f->loop, .abort = abort_with};
-        struct http_request req = {.path = path, .timeout_ms = 3000};
+        struct http_client_request req = {.path = path, .timeout_ms = 3000};
 
         assert_int_equal(http_start(f->client, &req, &streaming, &s, &s.call), 0);
         loop_run(f->loop);
@@ -299,7 +299,7 @@ static void a_stream_can_be_cancelled_from_another_thread(void **state)
 {
         struct fixture *f = *state;
         struct seen s = {.loop = f->loop};
-        struct http_request req = {.path = "/endless"};
+        struct http_client_request req = {.path = "/endless"};
         pthread_t t;
 
         assert_int_equal(http_start(f->client, &req, &streaming, &s, &s.call), 0);
@@ -320,7 +320,7 @@ static void hundreds_of_streams_run_without_threads(void **state)
         enum { N = 300 };
         struct fixture *f = *state;
         static struct seen seen[N];
-        struct http_request req = {.path = "/stream", .timeout_ms = 10000};
+        struct http_client_request req = {.path = "/stream", .timeout_ms = 10000};
         int open = N;
 
         for (int i = 0; i < N; i++) {
@@ -339,7 +339,7 @@ static void freeing_the_client_ends_its_calls(void **state)
 {
         struct fixture *f = *state;
         struct http_client_opts opts = {.base_url = fake_server_url(f->server), .loop = f->loop};
-        struct http_request req = {.path = "/endless"};
+        struct http_client_request req = {.path = "/endless"};
         struct seen s[2] = {{.loop = f->loop}, {.loop = f->loop}};
         struct http_client *c;
 

@@ -267,8 +267,8 @@ static struct MHD_Daemon *serve(const char *ca, const char *cert, const char *ke
 
 static int ask(const struct http_client_opts *opts, char *ret, size_t size)
 {
-        struct http_request req = {.path = "/", .timeout_ms = 5000};
-        struct http_response resp = HTTP_RESPONSE_NULL;
+        struct http_client_request req = {.path = "/", .timeout_ms = 5000};
+        struct http_client_response resp = HTTP_CLIENT_RESPONSE_NULL;
         struct http_client *c = NULL;
         struct err err = ERR_NULL;
         int r = http_client_new(opts, &c, &err);

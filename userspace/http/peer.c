@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/str.h"

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "unit/apiserver/http_fixture_pki.h"
+#include "unit/http/fixture_pki.h"
 
 #define H "Host: h\r\n"
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "unit/apiserver/http_fixture_pki.h"
+#include "unit/http/fixture_pki.h"
 
 #define TIMEOUT_S 10
 

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define STACK_SIZE (1024 * 1024)

@@ -4,7 +4,7 @@
 
 #include <gnutls/x509.h>
 
-#include "unit/apiserver/http_fixture.h"
+#include "unit/http/fixture.h"
 
 struct test_pki {
         char dir[64]; /* key.pem ca.pem server.pem */

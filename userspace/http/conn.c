@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/mem.h"
 #include "base/str.h"
 

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 
 #define ACCEPTS_PER_TURN 16
 #define PAUSE_MS         100

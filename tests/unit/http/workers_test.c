@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "unit/apiserver/http_fixture.h"
-#include "unit/apiserver/http_fixture_pki.h"
+#include "unit/http/fixture.h"
+#include "unit/http/fixture_pki.h"
 
 #define IDLE_MS 50
 #define CLIENTS 8

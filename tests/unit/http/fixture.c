@@ -12,7 +12,7 @@
 #include "base/blob.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "unit/apiserver/http_fixture_pki.h"
+#include "unit/http/fixture_pki.h"
 
 #define BIG_LEN (4 * 1024 * 1024)
 #define PARTS   1000

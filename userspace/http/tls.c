@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/mem.h"
 
 /* AES-128-GCM first: the fastest with the CPU's help, and every client has it. 1.2 is for older clients. */

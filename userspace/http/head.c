@@ -3,8 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "apiserver/http/chars.h"
-#include "apiserver/http/parse.h"
+#include "http/chars.h"
+#include "http/parse.h"
 #include "base/str.h"
 
 #define CONTENT_LENGTH_DIGITS_MAX 19

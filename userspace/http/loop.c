@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/clock.h"
 
 #define EVENTS_MAX 64

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 
 #define LEVEL       1
 #define WINDOW_BITS (15 + 16) /* + 16: with gzip's header and trailer */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "apiserver/http/http.h"
+#include "http/http.h"
 #include "base/arena.h"
 
 #define HTTP_HEADERS_MAX       128

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 
 enum step conn_answered(struct conn *c)
 {

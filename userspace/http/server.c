@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/mem.h"
 
 #define LOOPS_DEFAULT_MAX   4

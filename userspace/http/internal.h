@@ -21,9 +21,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "apiserver/http/http.h"
-#include "apiserver/http/list.h"
-#include "apiserver/http/parse.h"
+#include "http/http.h"
+#include "http/list.h"
+#include "http/parse.h"
 
 #define RECORD_SIZE       16384 /* of TLS, the most that one send takes */
 #define RAW_SIZE          32768 /* one read from a socket */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "unit/apiserver/http_fixture_pki.h"
+#include "unit/http/fixture_pki.h"
 
 static void ok(int r)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/clock.h"
 #include "base/mem.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "apiserver/http/parse.h"
+#include "http/parse.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apiserver/http/http.h"
+#include "http/http.h"
 #include "base/strbuf.h"
 
 struct test_pki;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 #include "base/clock.h"
 #include "base/mem.h"
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apiserver/http/internal.h"
+#include "http/internal.h"
 
 static const char *reason(int status)
 {

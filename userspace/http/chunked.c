@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "apiserver/http/chars.h"
-#include "apiserver/http/parse.h"
+#include "http/chars.h"
+#include "http/parse.h"
 
 #define T HTTP_CHAR_TOKEN
 #define G HTTP_CHAR_TARGET
