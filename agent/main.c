@@ -4,8 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "agent/caps.h"
 #include "agent/check/check.h"
@@ -16,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/supervisor.h"
 #include "datapath/stale.h"
 
 #define STALE_SOON_MS  100   /* after a sync: what lost its backend is closed */
@@ -45,25 +44,6 @@ struct agent {
         char *const *arguments;
         bool ending;
 };
-
-/* systemd's Type=notify: sd_notify(3) without the library. */
-static void notify(const char *state)
-{
-        const char *path = getenv("NOTIFY_SOCKET");
-        struct sockaddr_un un = {.sun_family = AF_UNIX};
-        size_t n = path ? strlen(path) : 0;
-        _cleanup_close_ int fd = -1;
-
-        if (!n || n >= sizeof(un.sun_path) || (path[0] != '/' && path[0] != '@'))
-                return;
-        memcpy(un.sun_path, path, n);
-        if (path[0] == '@')
-                un.sun_path[0] = '\0';
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0)
-                sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&un,
-                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-}
 
 /* ---- the datapath ---- */
 
@@ -259,7 +239,7 @@ static void on_services_synced(void *userdata)
         services_stats(a->services, &s);
         log_info("ready", "services=%zu slices=%zu start_ms=%llu", s.services, s.slices,
                  (unsigned long long)((clock_mono_ns() - a->start_ns) / NS_PER_MS));
-        notify("READY=1\nSTATUS=in step with the API server");
+        supervisor_notify("READY=1\nSTATUS=in step with the API server");
         if (a->status)
                 status_changed(a->status);
 }
@@ -289,7 +269,7 @@ static void on_wait_timer(void *userdata)
                 return;
         log_warn("the API server has not told its state yet; what is in the tables is served", "wait_s=%d",
                  WAIT_API_MS / 1000);
-        notify("READY=1\nSTATUS=waiting for the API server");
+        supervisor_notify("READY=1\nSTATUS=waiting for the API server");
 }
 
 static void on_nodes_synced(void *userdata)
@@ -305,7 +285,7 @@ static void on_signal(void *userdata)
         struct agent *a = userdata;
 
         log_info("ending; the tables stay and traffic goes on", "pid=%d", getpid());
-        notify("STOPPING=1");
+        supervisor_notify("STOPPING=1");
         a->ending = true;
         loop_stop(a->loop);
 }

@@ -8,7 +8,7 @@
 #include "agent/net/hostroutes.h"
 #include "agent/net/monitor.h"
 #include "agent/net/vxlan.h"
-#include "agent/net/watchdir.h"
+#include "base/watchdir.h"
 #include "agent/network.h"
 
 #define ORPHANS_MAX 64

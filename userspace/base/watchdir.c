@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
-#include "agent/net/watchdir.h"
+#include "base/watchdir.h"
 #include "base/mem.h"
 
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR)
