@@ -49,7 +49,7 @@ c_files = $(sort $(shell find $(1) -name '*.c' 2>/dev/null))
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 # A component is a folder; its archive holds every .c below it, but for the mains of the programs.
-MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c agent/kubelet/shim/main.c cni/main.c
+MAINS     := control/apiserver/main.c control/controllers/main.c control/scheduler/main.c tools/ctl/main.c tools/hollow/main.c agent/main.c agent/kubelet/main.c agent/kubelet/shim/main.c cni/main.c
 SRC_base  := $(call c_files,userspace/base)
 SRC_kube  := $(call c_files,userspace/kube)
 SRC_http  := $(call c_files,userspace/http)

@@ -27,7 +27,6 @@ struct node_opts {
         const char *const *taints; /* "key=value:Effect" at registration */
         const char *provider_id;   /* or NULL */
         const char *root_dir, *image_dir;
-        uint16_t port; /* of the HTTPS server, for daemonEndpoints */
         uint32_t max_pods;
         bool register_node;
         const char *reserved;      /* "cpu=100m,memory=100Mi,ephemeral-storage=1Gi,pid=100"; or NULL */
@@ -43,7 +42,8 @@ struct node_opts {
 };
 
 int node_new(const struct node_opts *opts, struct node **ret, struct err *reterr);
-void node_start(struct node *n);
+/* port: of the HTTPS server, for daemonEndpoints. */
+void node_start(struct node *n, uint16_t port);
 void node_free(struct node *n);
 DEFINE_CLEANUP(struct node *, node_free)
 

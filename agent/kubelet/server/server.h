@@ -22,6 +22,7 @@ struct kubelet_server_opts {
         const char *cert_file, *key_file; /* of the server; both NULL: made at start, signed by itself */
         const char *client_ca_file;
         const char *client_name; /* common name that is let in; NULL: "kube-apiserver-kubelet-client" */
+        const char *node_name;   /* in the certificate that it makes, and in /stats/summary */
         const char *log_dir;
         void (*metrics)(void *userdata, struct strbuf *b);
         void *userdata;
