@@ -17,13 +17,33 @@ static void conn_free(struct conn *c)
         list_del(&c->all);
         list_del(&c->timer);
         list_del(&c->turn);
+        relay_free(c);
         tls_end(c);
         close(c->fd); /* leaves the epoll set, too */
+        c->fd = -1;
         c->loop->nconns--;
         atomic_fetch_sub(&c->loop->server->conns, 1);
         free(c->in);
         free(c->peer_data);
-        free(c);
+        list_append(&c->loop->dead, &c->all);
+}
+
+void conn_bury(struct http_loop *l)
+{
+        while (!list_empty(&l->dead)) {
+                struct conn *c = container_of(l->dead.next, struct conn, all);
+
+                list_del(&c->all);
+                free(c);
+        }
+}
+
+bool conn_has_input(const struct conn *c)
+{
+        const struct http_loop *l = c->loop;
+
+        return c->readable || c->raw || (l->raw_owner == c && l->raw_off < l->raw_len) ||
+               gnutls_record_check_pending(c->session);
 }
 
 void conn_new(struct http_loop *l, int fd, const char *address)
@@ -102,9 +122,9 @@ static enum step step_linger(struct conn *c)
 static enum step conn_step(struct conn *c)
 {
         static enum step (*const steps[])(struct conn *) = {
-                [CONN_HANDSHAKE] = step_handshake, [CONN_HEAD] = conn_receive,  [CONN_BODY] = conn_receive,
-                [CONN_WORKING] = step_working,     [CONN_WRITING] = conn_write, [CONN_STREAMING] = conn_stream,
-                [CONN_LINGER] = step_linger,
+                [CONN_HANDSHAKE] = step_handshake, [CONN_HEAD] = conn_receive,   [CONN_BODY] = conn_receive,
+                [CONN_WORKING] = step_working,     [CONN_WRITING] = conn_write,  [CONN_STREAMING] = conn_stream,
+                [CONN_LINGER] = step_linger,       [CONN_RELAYING] = conn_relay,
         };
 
         if (tls_pending(c) && tls_flush(c) == IO_DEAD)
@@ -114,7 +134,8 @@ static enum step conn_step(struct conn *c)
 
 static uint32_t wanted_events(const struct conn *c)
 {
-        uint32_t out = tls_pending(c) || c->handshake_out ? EPOLLOUT : 0;
+        bool bye = c->relay && c->relay->ended && !c->bye;
+        uint32_t out = tls_pending(c) || c->handshake_out || bye ? EPOLLOUT : 0;
 
         switch (c->state) {
         case CONN_WORKING:
@@ -123,6 +144,8 @@ static uint32_t wanted_events(const struct conn *c)
                 return (c->readable ? 0 : EPOLLIN) | out;
         case CONN_HANDSHAKE:
                 return out ? out : EPOLLIN;
+        case CONN_RELAYING: /* what fd does not take stays where it is, in the end with the client */
+                return (c->in_len || c->eof || c->readable ? 0 : EPOLLIN) | out;
         default:
                 return EPOLLIN | out;
         }
@@ -131,9 +154,9 @@ static uint32_t wanted_events(const struct conn *c)
 static enum timer_kind wanted_timer(const struct conn *c)
 {
         static const enum timer_kind kinds[] = {
-                [CONN_HANDSHAKE] = TIMER_HANDSHAKE, [CONN_HEAD] = TIMER_IDLE,    [CONN_BODY] = TIMER_BODY,
-                [CONN_WORKING] = TIMER_NONE,        [CONN_WRITING] = TIMER_NONE, [CONN_STREAMING] = TIMER_NONE,
-                [CONN_LINGER] = TIMER_LINGER,
+                [CONN_HANDSHAKE] = TIMER_HANDSHAKE, [CONN_HEAD] = TIMER_IDLE,     [CONN_BODY] = TIMER_BODY,
+                [CONN_WORKING] = TIMER_NONE,        [CONN_WRITING] = TIMER_NONE,  [CONN_STREAMING] = TIMER_NONE,
+                [CONN_LINGER] = TIMER_LINGER,       [CONN_RELAYING] = TIMER_NONE,
         };
 
         if (c->state == CONN_HEAD && c->x)
@@ -177,6 +200,8 @@ void conn_drive(struct conn *c)
                 list_append(&c->loop->turn, &c->turn);
         set_timer(c);
         http_loop_arm(c, wanted_events(c));
+        if (c->relay)
+                relay_arm(c);
 }
 
 void conn_event(struct conn *c, uint32_t events)
@@ -215,6 +240,10 @@ void conn_drain(struct conn *c)
                 conn_destroy(c);
                 break;
         case CONN_STREAMING:
+                conn_drive(c);
+                break;
+        case CONN_RELAYING:
+                relay_stop(c);
                 conn_drive(c);
                 break;
         default:

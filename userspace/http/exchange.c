@@ -43,6 +43,35 @@ struct exchange *exchange_new(struct conn *c)
         return x;
 }
 
+static struct exchange *exchange_of(const struct http_request *req)
+{
+        return container_of((struct http_request *)req, struct exchange, req);
+}
+
+void http_later(const struct http_request *req)
+{
+        struct exchange *x = exchange_of(req);
+
+        x->later = true;
+        atomic_fetch_add(&x->server->later, 1);
+}
+
+bool exchange_answered(struct exchange *x)
+{
+        return !x->later || atomic_exchange(&x->halfway, true);
+}
+
+void http_answer(const struct http_request *req, const struct http_response *res)
+{
+        struct exchange *x = exchange_of(req);
+        struct http_server *s = x->server;
+
+        x->res = *res;
+        if (atomic_exchange(&x->halfway, true))
+                http_loop_post(x->conn->loop, &x->task);
+        atomic_fetch_sub(&s->later, 1);
+}
+
 int exchange_reserve(struct exchange *x, size_t n)
 {
         struct http_server *s = x->server;
@@ -123,7 +152,7 @@ static enum framing framing_of(const struct exchange *x)
 {
         const struct http_response *res = &x->res;
 
-        if (!strcmp(x->req.method, "HEAD") || res->status == 204 || res->status == 304)
+        if (!strcmp(x->req.method, "HEAD") || res->status == 101 || res->status == 204 || res->status == 304)
                 return FRAME_NONE;
         if (res->kind != HTTP_BODY_SOURCE)
                 return FRAME_LENGTH;
@@ -135,10 +164,12 @@ void exchange_respond(struct exchange *x)
         struct conn *c = x->conn;
         struct http_response *res = &x->res;
 
+        if (res->kind == HTTP_BODY_UPGRADE && x->head.http_1_0)
+                exchange_error(x, 400, "HTTP/1.0 has no upgrades");
         if (!res->status) /* no worker began with it before the server stopped */
                 exchange_error(x, 503, "the server is shutting down");
         /* For a stream, the request's body has had its use; for the rest it is a matter of microseconds. */
-        if (res->kind == HTTP_BODY_SOURCE) {
+        if (res->kind == HTTP_BODY_SOURCE || res->kind == HTTP_BODY_UPGRADE) {
                 free_body(x);
                 x->req.body = "";
                 x->req.body_len = 0;
@@ -153,6 +184,11 @@ void exchange_respond(struct exchange *x)
         if (res->kind == HTTP_BODY_SOURCE && x->framing != FRAME_NONE) {
                 stream_start(x);
                 conn_set_state(c, CONN_STREAMING);
+                return;
+        }
+        if (res->kind == HTTP_BODY_UPGRADE) {
+                relay_start(x);
+                conn_set_state(c, CONN_RELAYING);
                 return;
         }
         conn_set_state(c, CONN_WRITING);

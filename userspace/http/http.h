@@ -71,12 +71,26 @@ struct http_source {
 /* Read is wanted again. From any thread; cheap and merged when repeated; only between start and close. */
 void http_stream_wake(struct http_stream *stream);
 
+/*
+ * The answer 101: from then on the connection belongs to another protocol. The server carries bytes both ways between
+ * the client and fd, for as long as both like, and the application does as it likes with the other end.
+ *
+ * The client's end comes to fd as the end of its input; when the application shuts its end down for writing, the client
+ * gets TLS' close_notify, and may still send. When the application closes its end, the connection ends once
+ * everything is out. Who reads slowly slows the other down. A server that stops shuts fd down both ways.
+ */
+struct http_upgrade {
+        int fd; /* a stream socket (one of socketpair()); owned by the response; need not be non-blocking */
+        const char *protocol; /* "websocket"; constant or in the arena */
+};
+
 enum http_body_kind {
         HTTP_BODY_NONE,
-        HTTP_BODY_BUFFER, /* response.buffer, owned */
-        HTTP_BODY_BLOB,   /* response.blob, a reference */
-        HTTP_BODY_PARTS,  /* response.parts: sent as a fixed-length body without being put together in memory */
-        HTTP_BODY_SOURCE, /* response.source: chunked, each read flushed */
+        HTTP_BODY_BUFFER,  /* response.buffer, owned */
+        HTTP_BODY_BLOB,    /* response.blob, a reference */
+        HTTP_BODY_PARTS,   /* response.parts: sent as a fixed-length body without being put together in memory */
+        HTTP_BODY_SOURCE,  /* response.source: chunked, each read flushed */
+        HTTP_BODY_UPGRADE, /* response.upgrade; status is 101 */
 };
 
 /* A long body in pieces (a list of objects): `get` fills *data and *len for piece i of n; borrowed until release. */
@@ -101,8 +115,18 @@ struct http_response {
                 struct blob *blob;
                 struct http_parts *parts;
                 struct http_source *source;
+                struct http_upgrade upgrade;
         };
 };
+
+/*
+ * For an answer that handle does not have yet and does not want to wait for: after http_later(req), handle leaves its
+ * res alone and returns. http_answer gives the answer, once, from any thread, also when the client has gone meanwhile;
+ * until then request and arena stay. http_server_stop waits for it.
+ */
+void http_later(const struct http_request *req);
+/* Takes over what is in res. */
+void http_answer(const struct http_request *req, const struct http_response *res);
 
 enum http_where {
         HTTP_INLINE, /* answer at once on the loop: must not block */

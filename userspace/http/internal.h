@@ -12,8 +12,9 @@
  * - No wake walks over all connections. Each kind of deadline has one duration, so a list in the order of setting is
  *   sorted.
  *
- * A protocol that takes over the connection after 101 (exec, port-forward) would be a further conn_state with its own
- * step, and a further body kind to ask for it.
+ * After 101 a connection has a second descriptor, of the application (relay.c). Its events carry the address of the
+ * connection with the lowest bit set. So one batch of events may name a connection twice, and who is destroyed by the
+ * first is freed after the batch.
  */
 #pragma once
 
@@ -41,7 +42,8 @@ enum conn_state {
         CONN_WORKING, /* a worker has it */
         CONN_WRITING,
         CONN_STREAMING,
-        CONN_LINGER, /* all is said; until the client has read it and closes (RFC 9112, 9.6) */
+        CONN_RELAYING, /* after 101 */
+        CONN_LINGER,   /* all is said; until the client has read it and closes (RFC 9112, 9.6) */
 };
 
 /* How long a server that ends waits for a client to close what has been answered whole. */
@@ -100,6 +102,18 @@ enum framing {
 
 struct gzip;
 
+/* The application's side of a connection that has left HTTP. What it has not taken yet is in conn.in. */
+struct relay {
+        int fd;
+        uint32_t armed; /* epoll events */
+        bool watched;   /* in the epoll set */
+        bool readable;  /* fd has, or may have, something to read */
+        bool deaf;      /* fd takes nothing any more: what the client says is dropped */
+        bool told;      /* the client's end was handed on */
+        bool ended;     /* all that the application said was read */
+        size_t in_off;  /* in conn.in */
+};
+
 /* One request and its answer. */
 struct exchange {
         struct http_task task; /* completion */
@@ -119,10 +133,12 @@ struct exchange {
         enum framing framing;
         bool keep; /* the connection, afterwards */
         bool head_out, started, ended, done;
-        size_t part, off; /* where in the body */
-        uint64_t pos;     /* bytes of it that are out of our hands */
-        uint64_t total;   /* its length, if it has one */
-        uint64_t wire;    /* bytes of it as sent (perhaps compressed) */
+        bool later;          /* http_later was called */
+        atomic_bool halfway; /* handle has returned, or the answer is there: who comes second posts the task */
+        size_t part, off;    /* where in the body */
+        uint64_t pos;        /* bytes of it that are out of our hands */
+        uint64_t total;      /* its length, if it has one */
+        uint64_t wire;       /* bytes of it as sent (perhaps compressed) */
         struct gzip *gzip;
         struct http_stream stream;
 };
@@ -133,7 +149,8 @@ struct conn {
         gnutls_session_t session;
         struct tls_creds *creds;
         struct exchange *x;
-        int fd;
+        struct relay *relay;
+        int fd; /* -1: to be freed */
         enum conn_state state;
         enum timer_kind timer_kind;
         uint64_t deadline_ms;
@@ -142,6 +159,7 @@ struct conn {
         bool flushing;      /* gnutls holds a record that the socket did not take */
         bool progress;      /* bytes went out since the write deadline was set */
         bool handshake_out; /* the handshake waits for the socket to take something */
+        bool bye;           /* close_notify was said */
         bool eof;
         bool gone;    /* the client is, while a worker has the request */
         bool in_seen; /* conn.in was looked at and is not enough */
@@ -171,7 +189,7 @@ struct http_loop {
         uint64_t now_ms;
         time_t date_s;
         char date[40];
-        struct list conns, turn, timers[TIMER_KINDS];
+        struct list conns, turn, dead, timers[TIMER_KINDS];
         unsigned nconns, ngzip;
         struct http_task drain_task, cut_task, quit_task;
 
@@ -214,6 +232,7 @@ struct http_server {
         unsigned loops_empty;
 
         atomic_uint conns;
+        atomic_uint later; /* calls of http_later whose http_answer has not returned */
         atomic_size_t body_bytes;
         atomic_uint_least64_t accepted, requests, tls_failures, bad_requests;
 };
@@ -234,6 +253,8 @@ enum io tls_recv(struct conn *c, char *buf, size_t n, size_t *ret_n);
 /* Takes all of buf; IO_WAIT says that some of it is kept until tls_flush returns IO_OK. Not while there is such. */
 enum io tls_send(struct conn *c, const char *buf, size_t n);
 enum io tls_flush(struct conn *c);
+/* Says close_notify, once. Not while tls_pending. */
+enum io tls_bye(struct conn *c);
 static inline bool tls_pending(const struct conn *c)
 {
         return c->flushing || c->out_len;
@@ -254,6 +275,10 @@ void conn_new(struct http_loop *l, int fd, const char *address);
 void conn_drive(struct conn *c);
 void conn_set_state(struct conn *c, enum conn_state state);
 void conn_event(struct conn *c, uint32_t events);
+/* Whether tls_recv may have something, as far as is known. */
+bool conn_has_input(const struct conn *c);
+/* Frees those that were destroyed. */
+void conn_bury(struct http_loop *l);
 void conn_expired(struct conn *c);
 /* Nothing new is served: what is in progress ends, the others close. May free it. */
 void conn_drain(struct conn *c);
@@ -271,6 +296,8 @@ struct exchange *exchange_new(struct conn *c);
 void exchange_error(struct exchange *x, int status, const char *message);
 /* The answer is there: begins to write it. */
 void exchange_respond(struct exchange *x);
+/* After the application's handle: whether the answer is there. Otherwise x may be gone. */
+bool exchange_answered(struct exchange *x);
 /* Tells the application that the answer is out or will never be, once. */
 void exchange_done(struct exchange *x);
 void exchange_free(struct exchange *x);
@@ -296,6 +323,16 @@ void response_release(struct http_response *res);
 /* stream.c */
 void stream_start(struct exchange *x);
 enum step conn_stream(struct conn *c);
+
+/* relay.c */
+void relay_start(struct exchange *x);
+enum step conn_relay(struct conn *c);
+void relay_event(struct conn *c, uint32_t events);
+/* What fd is to be watched for, after a step. */
+void relay_arm(struct conn *c);
+/* The server stops: tells the application, and lets the connection end once everything is out. */
+void relay_stop(struct conn *c);
+void relay_free(struct conn *c);
 
 /* gzip.c */
 int gzip_new(struct gzip **ret);

@@ -21,6 +21,7 @@ int http_loop_init(struct http_loop *l, struct http_server *s)
         l->now_ms = clock_mono_ms();
         list_init(&l->conns);
         list_init(&l->turn);
+        list_init(&l->dead);
         for (i = 0; i < TIMER_KINDS; i++)
                 list_init(&l->timers[i]);
         l->event_fd = -1;
@@ -141,6 +142,19 @@ static int sleep_ms(struct http_loop *l)
         return until > l->now_ms ? (int)MIN(until - l->now_ms, 60000) : 0;
 }
 
+/* Lowest bit set: of the connection's relay. */
+static void dispatch_conn(uint64_t which, uint32_t events)
+{
+        struct conn *c = (struct conn *)(uintptr_t)(which & ~(uint64_t)1);
+
+        if (c->fd < 0)
+                return;
+        if (which & 1)
+                relay_event(c, events);
+        else
+                conn_event(c, events);
+}
+
 static void dispatch(struct http_loop *l, const struct epoll_event *ev)
 {
         uint64_t count;
@@ -150,7 +164,7 @@ static void dispatch(struct http_loop *l, const struct epoll_event *ev)
         else if (ev->data.ptr == l->server)
                 accept_ready(l);
         else
-                conn_event(ev->data.ptr, ev->events);
+                dispatch_conn(ev->data.u64, ev->events);
 }
 
 /* Tells http_server_stop, once, that nothing is left here. */
@@ -184,6 +198,7 @@ void *http_loop_run(void *arg)
                 run_tasks(l);
                 run_timers(l);
                 run_turn(l);
+                conn_bury(l);
                 report_empty(l);
         }
         return NULL;

@@ -41,7 +41,10 @@ static enum step dispatch(struct conn *c)
                 exchange_error(x, 429, "too many requests in progress, try again later");
                 break;
         default:
+                conn_set_state(c, CONN_WORKING);
                 s->app.handle(s->app.userdata, &x->req, &x->res);
+                if (!exchange_answered(x))
+                        return STEP_WAIT;
                 break;
         }
         exchange_respond(x);

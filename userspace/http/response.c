@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "http/internal.h"
 
 static const char *reason(int status)
@@ -10,6 +11,7 @@ static const char *reason(int status)
                 int status;
                 const char *reason;
         } reasons[] = {
+                {101, "Switching Protocols"},
                 {200, "OK"},
                 {201, "Created"},
                 {202, "Accepted"},
@@ -86,7 +88,7 @@ static char *number_text(uint64_t v, char buf[24])
 
 static void put_framing(struct cursor *to, const struct exchange *x)
 {
-        bool bodiless = x->res.status == 204 || x->res.status == 304;
+        bool bodiless = x->res.status == 101 || x->res.status == 204 || x->res.status == 304;
         char buf[24];
 
         if (x->framing == FRAME_CHUNKED)
@@ -118,8 +120,12 @@ size_t response_head(struct exchange *x, char *buf)
                 put_header(&to, "Vary", "Accept-Encoding");
         }
         put_framing(&to, x);
-        if (!x->keep)
+        if (x->res.kind == HTTP_BODY_UPGRADE) {
+                put_header(&to, "Connection", "Upgrade");
+                put_header(&to, "Upgrade", x->res.upgrade.protocol);
+        } else if (!x->keep) {
                 put_header(&to, "Connection", "close");
+        }
         to.p = mempcpy(to.p, "\r\n", 2);
         return (size_t)(to.p - buf);
 }
@@ -191,6 +197,9 @@ void response_release(struct http_response *res)
                 break;
         case HTTP_BODY_SOURCE:
                 res->source->close(res->source);
+                break;
+        case HTTP_BODY_UPGRADE:
+                closep(&res->upgrade.fd);
                 break;
         default:
                 break;

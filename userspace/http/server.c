@@ -266,6 +266,8 @@ static void stop_loops(struct http_server *s, unsigned grace_ms)
         }
         for (i = 0; i < s->nthreads; i++)
                 pthread_join(s->loops[i].thread, NULL);
+        while (atomic_load(&s->later)) /* who has just given the last answer may still be waking its loop */
+                usleep(100);
         for (i = 0; i < s->nloops; i++)
                 http_loop_deinit(&s->loops[i]);
 }

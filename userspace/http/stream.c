@@ -35,14 +35,6 @@ void stream_start(struct exchange *x)
         source->start(source, &x->stream);
 }
 
-static bool has_input(const struct conn *c)
-{
-        const struct http_loop *l = c->loop;
-
-        return c->readable || c->raw || (l->raw_owner == c && l->raw_off < l->raw_len) ||
-               gnutls_record_check_pending(c->session);
-}
-
 /* A client that goes away is noticed; one that says more than fits is cut off. */
 static enum step listen_to(struct conn *c)
 {
@@ -98,7 +90,7 @@ enum step conn_stream(struct conn *c)
         enum step step;
         ssize_t n;
 
-        if (has_input(c)) {
+        if (conn_has_input(c)) {
                 step = listen_to(c);
                 if (step != STEP_WAIT)
                         return step;

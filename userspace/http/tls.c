@@ -259,6 +259,19 @@ enum io tls_flush(struct conn *c)
         return IO_OK;
 }
 
+enum io tls_bye(struct conn *c)
+{
+        int r;
+
+        if (c->bye)
+                return IO_OK;
+        r = gnutls_bye(c->session, GNUTLS_SHUT_WR);
+        if (again(r))
+                return IO_WAIT;
+        c->bye = true;
+        return r < 0 ? IO_DEAD : IO_OK;
+}
+
 void tls_discard(struct conn *c)
 {
         if (c->loop->raw_owner == c)

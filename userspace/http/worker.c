@@ -117,7 +117,8 @@ static void *worker_run(void *arg)
 
                 if (!atomic_load(&p->stop))
                         s->app.handle(s->app.userdata, &x->req, &x->res);
-                http_loop_post(x->conn->loop, &x->task);
+                if (exchange_answered(x))
+                        http_loop_post(x->conn->loop, &x->task);
                 pthread_mutex_lock(&p->lock);
                 x = next_job(w);
                 pthread_mutex_unlock(&p->lock);

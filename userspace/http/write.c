@@ -17,7 +17,7 @@ enum step conn_answered(struct conn *c)
                 conn_set_state(c, CONN_HEAD);
                 return STEP_AGAIN;
         }
-        gnutls_bye(c->session, GNUTLS_SHUT_WR);
+        tls_bye(c);
         if (c->eof || shutdown(c->fd, SHUT_WR) < 0)
                 return STEP_DEAD;
         free(TAKE_PTR(c->in));

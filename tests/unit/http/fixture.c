@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -154,10 +155,60 @@ static void answer_who(const struct http_request *req, struct http_response *res
                 strbuf_printf(&res->buffer, "|%s", *o);
 }
 
+static void answer_upgrade(struct fixture *f, struct http_response *res)
+{
+        struct timeval tv = {.tv_sec = 5};
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+        res->status = 101;
+        res->kind = HTTP_BODY_UPGRADE;
+        res->upgrade = (struct http_upgrade){.fd = fds[0], .protocol = "test/1"};
+        atomic_store(&f->upgraded, fds[1]);
+}
+
+int fixture_take_upgraded(struct fixture *f)
+{
+        unsigned tries;
+        int fd;
+
+        for (tries = 0; tries < 2000; tries++) {
+                fd = atomic_exchange(&f->upgraded, -1);
+                if (fd >= 0)
+                        return fd;
+                usleep(2000);
+        }
+        fail_msg("nothing was upgraded");
+        return -1;
+}
+
+static void *answer_late(void *arg)
+{
+        const struct http_request *req = arg;
+        struct http_response res = {.status = 200, .kind = HTTP_BODY_BUFFER};
+
+        usleep(strlen(req->query) > 3 ? 30000 : 0);
+        strbuf_printf(&res.buffer, "late %s", req->query);
+        http_answer(req, &res);
+        return NULL;
+}
+
+static void leave_for_later(const struct http_request *req)
+{
+        pthread_t t;
+
+        http_later(req);
+        assert_int_equal(pthread_create(&t, NULL, answer_late, (void *)req), 0);
+        pthread_detach(t);
+}
+
 static enum http_where classify(void *userdata, const struct http_request *req)
 {
         if (str_eq(req->path, "/refuse"))
                 return HTTP_REFUSE;
+        if (str_eq(req->path, "/upgrade") || str_eq(req->path, "/later"))
+                return *req->query ? HTTP_WORKER : HTTP_INLINE;
         return str_eq(req->path, "/echo") || str_eq(req->path, "/slow") ? HTTP_WORKER : HTTP_INLINE;
 }
 
@@ -168,7 +219,13 @@ static void handle(void *userdata, const struct http_request *req, struct http_r
         atomic_fetch_add(&f->handled, 1);
         res->status = 200;
         res->content_type = "text/plain";
-        if (str_eq(req->path, "/who")) {
+        if (str_eq(req->path, "/later")) {
+                leave_for_later(req);
+                return;
+        }
+        if (str_eq(req->path, "/upgrade")) {
+                answer_upgrade(f, res);
+        } else if (str_eq(req->path, "/who")) {
                 answer_who(req, res);
         } else if (str_eq(req->path, "/big")) {
                 res->kind = HTTP_BODY_BLOB;
@@ -221,6 +278,7 @@ void fixture_start(struct fixture *f, struct http_config config)
         size_t i;
 
         atomic_store(&f->done, 0);
+        atomic_store(&f->upgraded, -1);
         pthread_mutex_init(&f->lock, NULL);
         f->big = blob_alloc(BIG_LEN);
         for (i = 0; i < BIG_LEN; i++)

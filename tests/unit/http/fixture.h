@@ -17,7 +17,8 @@ struct fixture_stream;
 /*
  * The application: /hello (5 bytes, on the loop), /who (the peer), /echo (by a worker: method, query and body), /slow
  * (by a worker, 100 ms), /big (4 MiB, may be compressed), /parts (1,000 pieces), /short (parts that break their word),
- * /stream (what fixture_publish gives), /refuse (429), /inject (a header with a line break).
+ * /stream (what fixture_publish gives), /refuse (429), /inject (a header with a line break), /upgrade (101; by a worker
+ * with a query), /later (answered by another thread, with the query).
  */
 struct fixture {
         struct test_pki *pki;
@@ -30,6 +31,7 @@ struct fixture {
         unsigned nstreams;
         atomic_uint closed_streams;
         struct blob *big;
+        atomic_int upgraded; /* the application's end, or -1 */
 };
 
 /* config: limits; address and certificates are filled in. */
@@ -40,6 +42,9 @@ void fixture_stop(struct fixture *f, unsigned grace_ms);
 void fixture_publish(struct fixture *f, const char *text);
 /* Waits until so many streams are open. */
 void fixture_wait_streams(struct fixture *f, unsigned n);
+
+/* The application's end of the connection that was upgraded; the caller's. It times out after a few seconds. */
+int fixture_take_upgraded(struct fixture *f);
 
 enum identity {
         ID_NONE,
