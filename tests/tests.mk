@@ -113,7 +113,7 @@ $(O)/frames: $(call obj,tests/bench/frames/frames.c) $(LIB_base) $(O)/stamp.link
 FUZZ_CC     ?= clang
 FUZZ_CFLAGS = $(COMMON_CFLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=all
-FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_http) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_cni) \
+FUZZ_OBJ    := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(SRC_base) $(SRC_kube) $(SRC_http) $(SRC_store) $(SRC_apiserver) $(SRC_runtime) $(SRC_controllers) $(SRC_scheduler) $(SRC_ctl) $(SRC_datapath) $(SRC_agent) $(SRC_kubelet) $(SRC_cni) \
                  $(patsubst $(O)/gen/%,gen/%,$(GEN_kube) $(GEN_apiserver)))
 
 $(O)/stamp.fuzz: export STAMP = $(shell $(FUZZ_CC) --version 2>&1 | head -n 1) $(FUZZ_CFLAGS)
