@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,18 +46,18 @@ static char *folder_of(const char *path)
         return mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int fill(int fd, const void *data, size_t n, mode_t mode)
+static int fill(int fd, const void *data, size_t n, mode_t mode, bool sync)
 {
         int r = write_all(fd, data, n);
 
         if (r)
                 return r;
-        return fchmod(fd, mode) || fsync(fd) ? -errno : 0;
+        return fchmod(fd, mode) || (sync && fsync(fd)) ? -errno : 0;
 }
 
-int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr)
+static int replace(const char *path, const char *folder, const void *data, size_t n, mode_t mode, bool sync,
+                   struct err *reterr)
 {
-        _cleanup_free_ char *folder = folder_of(path);
         _cleanup_free_ char *temp = mem_printf("%s/" TEMP_PREFIX "XXXXXX", folder);
         _cleanup_close_ int fd = mkostemp(temp, O_CLOEXEC);
         int r;
@@ -65,15 +66,31 @@ int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode,
                 r = -errno;
                 return err_set(reterr, r, "%s: cannot create a file in %s: %s", path, folder, strerror(-r));
         }
-        r = fill(fd, data, n, mode);
+        r = fill(fd, data, n, mode, sync);
         if (!r && rename(temp, path))
                 r = -errno;
-        if (r) {
-                unlink(temp);
-                return err_set(reterr, r, "%s: cannot write: %s", path, strerror(-r));
-        }
+        if (!r)
+                return 0;
+        unlink(temp);
+        return err_set(reterr, r, "%s: cannot write: %s", path, strerror(-r));
+}
+
+int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr)
+{
+        _cleanup_free_ char *folder = folder_of(path);
+        int r = replace(path, folder, data, n, mode, true, reterr);
+
+        if (r)
+                return r;
         r = sync_folder(folder);
         return r ? err_set(reterr, r, "%s: cannot sync: %s", folder, strerror(-r)) : 0;
+}
+
+int file_replace(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr)
+{
+        _cleanup_free_ char *folder = folder_of(path);
+
+        return replace(path, folder, data, n, mode, false, reterr);
 }
 
 void file_remove_temps(const char *folder)

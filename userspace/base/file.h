@@ -14,6 +14,10 @@
  */
 int file_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr);
 
+/* The same without the waits for the disk: whoever reads sees the old or the new content, also when the writer is
+ * killed, but a power cut may leave either, or an empty file. */
+int file_replace(const char *path, const void *data, size_t n, mode_t mode, struct err *reterr);
+
 /* Removes the temporary files that a killed file_write_atomic has left in the folder. Only while nobody else writes
  * there: whoever calls it holds a lock of its own. */
 void file_remove_temps(const char *folder);
