@@ -73,8 +73,11 @@ static int load(const struct bpf_insn *insns, size_t n)
                 .license = (uint64_t)(uintptr_t) "Apache-2.0",
                 .prog_name = "pod_devices",
         };
-        int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+        int fd;
 
+        do
+                fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+        while (fd < 0 && errno == EAGAIN); /* the verifier gives up when a signal comes, such as SIGCHLD */
         return fd < 0 ? -errno : fd;
 }
 
