@@ -5,7 +5,7 @@
  * ({"op": "create", "tag": "a", ...}), one goes out when it is done ({"tag": "a", "result": 0, "id": "...", ...}).
  * An image's id is the folder of its root.
  *
- *     kubelet_runtime RUN_FOLDER STATE_FOLDER SHIM CRUN
+ *     kubelet_runtime RUN_FOLDER STATE_FOLDER SHIM CRUN CNI_FOLDER CNI_PROGRAMS CNI_TIMEOUT_MS
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +99,20 @@ static const char *text(struct request *q, const char *key, const char *otherwis
         return json_get_str(q->o, key) ?: otherwise;
 }
 
+static struct port_mapping *ports_of(struct request *q, size_t *ret_n)
+{
+        struct json_object *list = json_get(q->o, "ports");
+        struct port_mapping *ports = arena_array(&q->mem, struct port_mapping, json_len(list) + 1);
+
+        json_array_foreach (list, i, p)
+                ports[i] = (struct port_mapping){.host_port = (uint16_t)json_get_i64(p, "host", 0),
+                                                 .container_port = (uint16_t)json_get_i64(p, "container", 0),
+                                                 .protocol = json_get_str(p, "protocol") ?: "TCP",
+                                                 .host_ip = json_get_str(p, "ip")};
+        *ret_n = json_len(list);
+        return ports;
+}
+
 static void run(struct driver *d, struct request *q)
 {
         struct sandbox_config c = {
@@ -111,8 +125,14 @@ static void run(struct driver *d, struct request *q)
                 .cgroup = text(q, "cgroup", "kubepods/x"),
                 .network = (enum namespace_mode)json_get_i64(q->o, "network", NAMESPACE_POD),
                 .pid = (enum namespace_mode)json_get_i64(q->o, "pid", NAMESPACE_CONTAINER),
+                .ingress_bits = (uint64_t)json_get_i64(q->o, "ingress", 0),
+                .egress_bits = (uint64_t)json_get_i64(q->o, "egress", 0),
+                .ips = list_of(q, "ips"),
+                .user_namespace = json_get_bool(q->o, "userNamespace", false),
+                .resources = {.memory_bytes = json_get_i64(q->o, "memory", -1), .pids = json_get_i64(q->o, "pids", -1)},
         };
 
+        c.ports = ports_of(q, &c.nports);
         d->rt.ops->sandbox_run(d->rt.rt, &c, done, q);
 }
 
@@ -190,6 +210,17 @@ static void list(struct driver *d, struct request *q)
                 json_object_array_add(containers, container_of_status(&l.containers[i]));
         json_set(o, "sandboxes", sandboxes);
         json_set(o, "containers", containers);
+        say(o);
+        request_free(q);
+}
+
+static void network(struct driver *d, struct request *q)
+{
+        const char *why;
+        struct json_object *o = answer(q, 0);
+
+        json_set_bool(o, "ready", d->rt.ops->network_status(d->rt.rt, &why));
+        json_set_str(o, "why", why);
         say(o);
         request_free(q);
 }
@@ -297,6 +328,10 @@ static void command(struct driver *d, struct request *q)
                 done(q, ops->reopen_log(d->rt.rt, id), id, "");
         else if (str_eq(op, "usage"))
                 usage(d, q);
+        else if (str_eq(op, "network"))
+                network(d, q);
+        else if (str_eq(op, "collect"))
+                builtin_network_collect(&d->rt, done, q);
         else
                 list(d, q);
 }
@@ -355,7 +390,7 @@ int main(int argc, char **argv)
         struct err err = ERR_NULL;
         struct builtin_opts opts = {.children = NULL};
 
-        if (argc < 5 || loop_new(&d.loop) || children_new(d.loop, &children) ||
+        if (argc < 8 || loop_new(&d.loop) || children_new(d.loop, &children) ||
             file_read("/proc/self/mountinfo", 1 << 20, &mounts, NULL, &err) || cgroups_find(mounts, &cg, &err)) {
                 fprintf(stderr, "kubelet_runtime: %s\n", err.msg);
                 return 1;
@@ -367,7 +402,10 @@ int main(int argc, char **argv)
                                      .run_folder = argv[1],
                                      .state_folder = argv[2],
                                      .shim = argv[3],
-                                     .crun = argv[4]};
+                                     .crun = argv[4],
+                                     .cni_conf_folder = argv[5],
+                                     .cni_bin_folders = argv[6],
+                                     .cni_timeout_ms = strtoull(argv[7], NULL, 10)};
         signal(SIGPIPE, SIG_IGN);
         if (builtin_new(&opts, &d.rt, &err)) {
                 fprintf(stderr, "kubelet_runtime: %s\n", err.msg);

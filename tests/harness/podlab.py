@@ -50,12 +50,13 @@ def hierarchies():
 class Driver:
     """The runtime in a process that can be killed; requests by tag, many at a time."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, cni_timeout_ms=0):
         self.lab, self.answers, self.changes, self.count = lab, {}, [], 0
         self.news = threading.Condition()
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "kubelet_runtime"), f"{lab.folder}/run", f"{lab.folder}/state",
-             os.path.join(BUILD, "fairlead-shim"), "/usr/bin/crun"],
+             os.path.join(BUILD, "fairlead-shim"), "/usr/bin/crun", f"{lab.folder}/cni", f"{lab.folder}/plugins:/usr/lib/cni",
+             str(cni_timeout_ms)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if not self.process.stdout.readline():
             raise RuntimeError("the driver did not start")
@@ -131,6 +132,8 @@ class Lab:
         self.folder, self.image = folder, f"{folder}/image"
         self.mount_cgroups()
         self.make_image()
+        self.network({"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "none"}]})
+        self.plugin("none", """[ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.88.0.2/16"}]}'; true""")
 
     def mount_cgroups(self):
         """The namespace's own roots, laid out as the machine's are."""
@@ -154,6 +157,23 @@ class Lab:
             file.write("root:x:0:0::/root:/bin/sh\napp:x:1234:55::/tmp:/bin/sh\n")
         with open(f"{self.image}/etc/group", "w", encoding="utf-8") as file:
             file.write("root:x:0:\nextra:x:77:app\n")
+
+    def network(self, conf, name="10-lab.conflist"):
+        """The node's CNI configuration; None: none."""
+        os.makedirs(f"{self.folder}/cni", exist_ok=True)
+        if conf is None:
+            os.unlink(f"{self.folder}/cni/{name}")
+            return
+        with open(f"{self.folder}/cni/.new", "w", encoding="utf-8") as file:
+            file.write(conf if isinstance(conf, str) else json.dumps(conf))
+        os.rename(f"{self.folder}/cni/.new", f"{self.folder}/cni/{name}")
+
+    def plugin(self, name, script):
+        """A CNI plugin of the shell; at first there is "none", which gives each pod one address and makes nothing."""
+        os.makedirs(f"{self.folder}/plugins", exist_ok=True)
+        with open(f"{self.folder}/plugins/{name}", "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/busybox sh\n{script}\n")
+        os.chmod(f"{self.folder}/plugins/{name}", 0o755)
 
     def pod(self, number, **fields):
         return {"uid": f"uid-{number}", "name": f"pod-{number}", "hostname": f"pod-{number}", "logs": f"{self.folder}/log/{number}",
@@ -248,7 +268,7 @@ def main(story, make=True):
     need(shutil.which("crun") and os.path.exists("/bin/busybox"), "needs crun and busybox-static")
     if make:
         build = os.path.relpath(BUILD, TOP)
-        subprocess.run(["make", "-s", "-C", TOP, f"O={build}", f"{build}/kubelet_runtime", f"{build}/fairlead-shim"],
+        subprocess.run(["make", "-s", "-C", TOP, f"O={build}", f"{build}/kubelet_runtime", f"{build}/fairlead-shim", f"{build}/fairlead-cni"],
                        stdout=subprocess.DEVNULL, check=True)
     name = f"fl-podlab-{os.getpid()}"
     groups = [os.path.join(root, name) for root in hierarchies().values()]

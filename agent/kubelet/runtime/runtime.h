@@ -38,6 +38,12 @@ struct port_mapping {
         const char *host_ip;  /* or NULL */
 };
 
+/* -1: not said. swap_bytes is memory and swap together. */
+struct container_resources {
+        int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_bytes, swap_bytes, pids, oom_score_adj;
+        const char *cpuset;
+};
+
 /* What the containers of a sandbox share. */
 struct sandbox_config {
         const char *ns, *name, *uid; /* of the pod */
@@ -51,7 +57,10 @@ struct sandbox_config {
         size_t nports;
         const struct runtime_label *sysctls, *labels, *annotations;
         size_t nsysctls, nlabels, nannotations;
-        uint64_t ingress_bits, egress_bits; /* bandwidth a second; 0: no limit */
+        uint64_t ingress_bits, egress_bits;   /* bandwidth a second; 0: no limit */
+        const char *const *ips;               /* addresses that it asks for; NULL-terminated, or NULL */
+        bool user_namespace;                  /* hostUsers: false */
+        struct container_resources resources; /* of the pod as a whole; what is not positive is not limited */
 };
 
 enum mount_propagation {
@@ -69,12 +78,6 @@ struct container_mount {
 
 struct container_device {
         const char *host_path, *container_path, *permissions;
-};
-
-/* -1: not said. swap_bytes is memory and swap together. */
-struct container_resources {
-        int64_t cpu_shares, cpu_quota_us, cpu_period_us, memory_bytes, swap_bytes, pids, oom_score_adj;
-        const char *cpuset;
 };
 
 enum seccomp_profile {
@@ -179,8 +182,11 @@ struct runtime_session; /* an exec or attach under way */
 struct runtime_ops {
         const char *(*version)(void *rt); /* "fairlead://0.1.0" */
 
+        /* -EAGAIN: the network is not ready, or asks to try again. Whatever fails with an id is there, not ready, and
+         * is to be removed. */
         void (*sandbox_run)(void *rt, const struct sandbox_config *c, runtime_done_fn done, void *userdata);
-        /* Its containers are killed, its network is given back. What is gone already is a success. */
+        /* Its containers are killed, its network is given back. What is gone already is a success; where the network
+         * cannot be given back they fail, and are to be called again. */
         void (*sandbox_stop)(void *rt, const char *id, runtime_done_fn done, void *userdata);
         void (*sandbox_remove)(void *rt, const char *id, runtime_done_fn done, void *userdata);
 
@@ -194,6 +200,9 @@ struct runtime_ops {
         void (*container_update)(void *rt, const char *id, const struct container_resources *r, runtime_done_fn done,
                                  void *userdata);
 
+        /* Whether sandboxes can get a network now; else *ret_why says why not (for the node's Ready condition),
+         * borrowed until the next call. Cheap. */
+        bool (*network_status)(void *rt, const char **ret_why);
         void (*list)(void *rt, const char *uid, struct runtime_list *ret);
         /* Something of that pod has changed by itself: a container ended, a holder died. */
         void (*on_change)(void *rt, void (*fn)(void *userdata, const char *uid), void *userdata);

@@ -7,6 +7,7 @@
 #include "agent/kubelet/runtime/builtin/adopt.h"
 #include "agent/kubelet/runtime/builtin/builtin.h"
 #include "agent/kubelet/runtime/builtin/exec.h"
+#include "agent/kubelet/runtime/builtin/network.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -101,6 +102,8 @@ static void free_opts(struct builtin_opts *o)
         free((char *)o->state_folder);
         free((char *)o->shim);
         free((char *)o->crun);
+        free((char *)o->cni_conf_folder);
+        free((char *)o->cni_bin_folders);
         free((struct cgroups *)o->cgroups);
 }
 
@@ -108,6 +111,7 @@ static void builtin_free(void *userdata)
 {
         struct builtin *rt = userdata;
 
+        network_free(rt->network);
         for (struct hashmap_slot *slot; (slot = hashmap_next(&rt->sandboxes, rt->sandboxes.slots));)
                 sandbox_free(slot->value);
         hashmap_deinit(&rt->sandboxes);
@@ -120,6 +124,20 @@ static void builtin_free(void *userdata)
         free(rt);
 }
 
+static bool network_status(void *userdata, const char **ret_why)
+{
+        struct builtin *rt = userdata;
+
+        return network_is_ready(rt->network, ret_why);
+}
+
+void builtin_network_collect(const struct runtime *r, runtime_done_fn done, void *userdata)
+{
+        struct builtin *rt = r->rt;
+
+        network_collect(rt->network, done, userdata);
+}
+
 static const struct runtime_ops ops = {
         .version = version,
         .sandbox_run = sandbox_run,
@@ -130,6 +148,7 @@ static const struct runtime_ops ops = {
         .container_stop = container_stop,
         .container_remove = container_remove,
         .container_update = container_update,
+        .network_status = network_status,
         .list = list,
         .on_change = on_change,
         .exec_sync = container_exec_sync,
@@ -177,6 +196,8 @@ static void take_opts(struct builtin *rt, const struct builtin_opts *o)
         rt->opts.state_folder = mem_strdup(o->state_folder);
         rt->opts.shim = mem_strdup(o->shim);
         rt->opts.crun = mem_strdup(o->crun);
+        rt->opts.cni_conf_folder = mem_strdup(o->cni_conf_folder);
+        rt->opts.cni_bin_folders = mem_strdup(o->cni_bin_folders);
         rt->opts.cgroups = copy_cgroups(o->cgroups);
 }
 
@@ -212,6 +233,11 @@ int builtin_new(const struct builtin_opts *o, struct runtime *ret, struct err *r
         rt->oom_score_adj_min = own_oom_score_adj();
         if (rt->capabilities >> 24 & 1) /* SYS_RESOURCE */
                 rt->oom_score_adj_min = -1000;
+        r = network_new(rt, &rt->network, reterr);
+        if (r) {
+                builtin_free(rt);
+                return r;
+        }
         adopt_all(rt);
         *ret = (struct runtime){&ops, rt};
         return 0;

@@ -22,10 +22,16 @@ struct builtin_opts {
         struct children *children;
         struct builtin_images images;
         const struct cgroups *cgroups;
-        const char *run_folder;   /* "/run/fairlead": records, sockets; gone after a boot, as what they tell of is */
-        const char *state_folder; /* "/var/lib/fairlead/kubelet": what containers write */
-        const char *shim, *crun;  /* paths of programs */
+        const char *run_folder;      /* "/run/fairlead": records, sockets; gone after a boot, as what they tell of is */
+        const char *state_folder;    /* "/var/lib/fairlead/kubelet": what containers write */
+        const char *shim, *crun;     /* paths of programs */
+        const char *cni_conf_folder; /* NULL: /etc/cni/net.d */
+        const char *cni_bin_folders; /* between colons; NULL: /opt/cni/bin:/usr/lib/cni */
+        uint64_t cni_timeout_ms;     /* of a plugin; 0: 60 s */
 };
 
 /* Adopts what is there. Strings are copied. 0 or negative errno. One process at a time on a run_folder. */
 int builtin_new(const struct builtin_opts *opts, struct runtime *ret, struct err *reterr);
+/* Gives back what the network holds for sandboxes that are gone (after a boot, a crash). At start and rarely, such as
+ * each hour. done may be NULL. */
+void builtin_network_collect(const struct runtime *rt, runtime_done_fn done, void *userdata);

@@ -18,6 +18,7 @@ struct builtin {
         uint64_t capabilities;
         struct hashmap seccomp; /* capabilities: RuntimeDefault as crun compiled it, base64 */
         int64_t oom_score_adj_min;
+        struct network *network;
 };
 
 /* A process that is not our child, or no longer: its end is seen by its pidfd. */
@@ -102,6 +103,8 @@ int witness_kill(const struct witness *w, int signo);
 /* A lock that its holder's descendants keep. Descriptor, or -EWOULDBLOCK: somebody has it. */
 int lock_hold(const char *folder);
 bool lock_is_held(const char *folder);
+/* KILL to all who have the lock as descriptor 3, as children have it that inherited it. */
+void lock_kill_holders(const char *folder);
 
 /* record.c: replaced as a whole. */
 int record_save(const char *folder, struct json_object *record, struct err *reterr);

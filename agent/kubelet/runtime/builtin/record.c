@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of sandboxes and containers: JSON, replaced as a whole before what they tell of happens. */
+/* Records of sandboxes, containers and attachments: JSON, replaced as a whole before what they tell of happens. They
+ * are there for who comes after kill -9; a power cut takes along what they tell of. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +27,7 @@ int record_save(const char *folder, struct json_object *record, struct err *rete
         _cleanup_free_ char *path = mem_printf("%s/record.json", folder);
         _cleanup_free_ char *text = json_text(record);
 
-        return file_write_atomic(path, text, strlen(text), 0600, reterr);
+        return file_replace(path, text, strlen(text), 0600, reterr);
 }
 
 int record_load(const char *folder, struct json_object **ret, struct err *reterr)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/kubelet/runtime/builtin/impl.h"
+#include "agent/kubelet/runtime/builtin/network.h"
 #include "agent/kubelet/runtime/builtin/words.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -63,6 +64,11 @@ void sandbox_free(struct sandbox *s)
         free(s);
 }
 
+static bool own_network(const struct sandbox *s)
+{
+        return sandbox_number(s, "network") == NAMESPACE_POD;
+}
+
 static void save(struct sandbox *s)
 {
         struct err err = ERR_NULL;
@@ -89,7 +95,7 @@ void sandbox_watch(struct sandbox *s, pid_t holder)
 {
         if (witness_watch(s->rt, &s->holder, holder, holder_ended, s))
                 return;
-        if (sandbox_number(s, "network") == NAMESPACE_POD)
+        if (own_network(s))
                 snprintf(s->netns, sizeof(s->netns), "/proc/%d/ns/net", holder);
 }
 
@@ -102,7 +108,7 @@ static void holder_words(const struct sandbox *s, struct words *w)
         words_add(w, "holder");
         words_add(w, "dir=%s", s->folder);
         words_add(w, "cgroup=%s", group);
-        if (sandbox_number(s, "network") == NAMESPACE_POD) {
+        if (own_network(s)) {
                 words_add(w, "net");
                 words_add(w, "uts");
                 words_add(w, "hostname=%s", json_get_str(s->record, "hostname"));
@@ -157,6 +163,40 @@ static void unmount_shm(const struct sandbox *s)
         umount2(path, MNT_DETACH);
 }
 
+static void is_ready(struct operation *op)
+{
+        op->s->ready = witness_alive(&op->s->holder);
+        save(op->s);
+        operation_end(op, op->s->ready ? 0 : -ESRCH, op->s->ready ? "" : "the sandbox's holder ended");
+}
+
+static void undone(struct operation *op, int result, struct json_object *ips, const char *message)
+{
+        if (!result)
+                witness_kill(&op->s->holder, SIGKILL);
+        operation_end(op, 0, "");
+}
+
+static void begin_undo(struct operation *op)
+{
+        network_del(op, undone);
+}
+
+/* Who asked hears of it at once; what the plugins did is taken back behind that. Where it cannot be, removing the
+ * sandbox tries again. */
+static void connected(struct operation *op, int result, struct json_object *ips, const char *message)
+{
+        _cleanup_free_ char *text = mem_printf("failed to set up sandbox network: %s", message);
+
+        if (!result) {
+                json_set(op->s->record, "ips", json_object_get(ips));
+                is_ready(op);
+                return;
+        }
+        operation_queue(operation_new(op->s, NULL, begin_undo, NULL, NULL));
+        operation_end(op, result, text);
+}
+
 static void holder_started(void *userdata, const struct child_end *end)
 {
         struct operation *op = userdata;
@@ -169,9 +209,10 @@ static void holder_started(void *userdata, const struct child_end *end)
                 return;
         }
         sandbox_watch(op->s, (pid_t)strtol(end->out, NULL, 10));
-        op->s->ready = witness_alive(&op->s->holder);
-        save(op->s);
-        operation_end(op, op->s->ready ? 0 : -ESRCH, op->s->ready ? "" : "the sandbox's holder ended");
+        if (own_network(op->s))
+                network_add(op, connected);
+        else
+                is_ready(op);
 }
 
 static void start_holder(struct operation *op)
@@ -199,9 +240,10 @@ static int check(const struct sandbox_config *c, struct err *reterr)
 {
         if (!is_name(c->uid))
                 return err_set(reterr, -EINVAL, "metadata.uid \"%s\" cannot be a folder's name", c->uid ?: "");
-        if (c->nports || c->ingress_bits || c->egress_bits)
+        if (c->user_namespace)
                 return err_set(reterr, -EOPNOTSUPP,
-                               "host ports and bandwidth limits need a pod network: not supported yet");
+                               "spec.hostUsers: false is not supported: pods have no user "
+                               "namespaces of their own");
         if (str_empty(c->cgroup) || c->cgroup[0] == '/' || strstr(c->cgroup, ".."))
                 return err_set(reterr, -EINVAL, "cgroup \"%s\" must be a path below the hierarchies' roots",
                                c->cgroup ?: "");
@@ -216,7 +258,9 @@ static int prepare(struct sandbox *s, const struct sandbox_config *c, struct err
                 r = record_save(s->folder, s->record, reterr);
         if (!r)
                 r = furnish(s, c->resolv_conf, reterr);
-        return r ?: cgroup_make(s->rt->opts.cgroups, s->group, reterr);
+        if (!r)
+                r = cgroup_make(s->rt->opts.cgroups, s->group, reterr);
+        return r ?: cgroup_limit(s->rt->opts.cgroups, s->pod_group, &c->resources, reterr);
 }
 
 void sandbox_run(void *userdata, const struct sandbox_config *c, runtime_done_fn done, void *done_userdata)
@@ -227,11 +271,13 @@ void sandbox_run(void *userdata, const struct sandbox_config *c, runtime_done_fn
         struct sandbox *s;
         int r = check(c, &err);
 
+        new_id(id);
+        if (!r && c->network == NAMESPACE_POD)
+                r = network_prepare(rt->network, id, c, &err);
         if (r) {
                 tell_later(rt, done, done_userdata, r, "", err.msg);
                 return;
         }
-        new_id(id);
         s = sandbox_new(rt, id, sandbox_record(id, c));
         r = prepare(s, c, &err);
         if (r) /* it is listed, and removed as any other */
@@ -240,10 +286,15 @@ void sandbox_run(void *userdata, const struct sandbox_config *c, runtime_done_fn
                 operation_queue(operation_new(s, NULL, start_holder, done, done_userdata));
 }
 
-static void end_holder(struct operation *op)
+static void disconnected(struct operation *op, int result, struct json_object *ips, const char *why)
 {
+        _cleanup_free_ char *message = mem_printf("failed to tear down sandbox network: %s", why);
         struct sandbox *s = op->s;
 
+        if (result) {
+                operation_end(op, result, message);
+                return;
+        }
         witness_kill(&s->holder, SIGKILL);
         cgroup_kill(s->rt->opts.cgroups, s->group);
         unmount_shm(s);
@@ -261,7 +312,7 @@ static void stop_next(struct operation *op)
                         container_after_end(c, op, stop_next);
                         return;
                 }
-        end_holder(op);
+        network_del(op, disconnected);
 }
 
 static void begin_stop(struct operation *op)
@@ -341,6 +392,19 @@ static void remove_group(void *userdata)
                 operation_end(op, r, "the sandbox's group or folder cannot be removed");
 }
 
+static void remove_disconnected(struct operation *op, int result, struct json_object *ips, const char *why)
+{
+        _cleanup_free_ char *message = mem_printf("failed to tear down sandbox network: %s", why);
+
+        if (result) {
+                operation_end(op, result, message);
+                return;
+        }
+        witness_kill(&op->s->holder, SIGKILL);
+        unmount_shm(op->s);
+        remove_group(op);
+}
+
 static void remove_next(struct operation *op, int result)
 {
         struct sandbox *s = op->s;
@@ -350,9 +414,7 @@ static void remove_next(struct operation *op, int result)
         } else if (s->containers) {
                 container_erase(op, s->containers, remove_next);
         } else {
-                witness_kill(&s->holder, SIGKILL);
-                unmount_shm(s);
-                remove_group(op);
+                network_del(op, remove_disconnected);
         }
 }
 
