@@ -140,7 +140,7 @@ $(O)/informer_follow: $(O)/obj/tests/api/informer_follow.o $(LIB_kube) $(LIB_bas
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LIBS)
 
-# The program of tests/e2e/kubelet_runtime.py, which has it made.
-$(O)/kubelet_runtime: $(O)/obj/tests/e2e/kubelet_runtime.o $(LIB_kubelet) $(LIB_kube) $(LIB_base) $(O)/stamp.link
+# The programs of tests/e2e/kubelet_runtime.py and kubelet_images.py, which have them made.
+$(O)/kubelet_runtime $(O)/kubelet_images: $(O)/%: $(O)/obj/tests/e2e/%.o $(LIB_kubelet) $(LIB_kube) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(LIBS)

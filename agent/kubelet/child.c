@@ -244,6 +244,11 @@ int child_start(struct children *cs, const struct child_opts *o, child_done_fn d
         return 0;
 }
 
+pid_t child_pid(const struct child *c)
+{
+        return c->pid;
+}
+
 void child_kill(struct child *c)
 {
         kill(-c->pid, SIGKILL);

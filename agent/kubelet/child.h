@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
@@ -49,6 +50,7 @@ typedef void (*child_done_fn)(void *userdata, const struct child_end *end);
  */
 int child_start(struct children *cs, const struct child_opts *opts, child_done_fn done, void *userdata,
                 struct child **ret);
+pid_t child_pid(const struct child *c);
 /* KILL to its process group; its end is told as ever. */
 void child_kill(struct child *c);
 /* Nobody is told of its end. */

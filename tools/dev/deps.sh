@@ -50,6 +50,9 @@ test  containerd               containerd
 test  runc                     runc
 test  crun                     crun
 test  busybox-static           -
+test  skopeo                   skopeo
+test  umoci                    umoci
+test  docker-registry          docker-registry
 test  python3-grpcio           -
 test  iperf3                   iperf3
 test  tcpdump                  tcpdump

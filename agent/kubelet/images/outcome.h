@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What skopeo and umoci mean by what they say on standard error. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/kubelet/images/images.h"
+
+/* Why skopeo failed, as one short sentence about what (an image's name). Writes at most size bytes. */
+enum image_outcome outcome_of_skopeo(const char *said, const char *what, char *buf, size_t size);
+enum image_outcome outcome_of_umoci(const char *said, const char *what, char *buf, size_t size);
+
+/* Whether other credentials could help. */
+bool outcome_is_denied(const char *said);
