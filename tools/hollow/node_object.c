@@ -186,7 +186,7 @@ static struct json_object *status(const struct hollow_config *c, uint32_t index,
         return o;
 }
 
-struct json_object *node_object(const struct hollow_config *c, uint32_t index, int64_t now_s)
+struct json_object *hollow_node_object(const struct hollow_config *c, uint32_t index, int64_t now_s)
 {
         struct json_object *o = json_object_new_object(), *meta = json_ensure(o, "metadata");
         char name[NODE_NAME_MAX];

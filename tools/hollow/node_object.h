@@ -11,7 +11,7 @@ void node_name(const struct hollow_config *c, uint32_t index, char ret[NODE_NAME
 /* The index of the node of that name; -1: it is none of ours. */
 int64_t node_index(const struct hollow_config *c, const char *name);
 
-struct json_object *node_object(const struct hollow_config *c, uint32_t index, int64_t now_s);
+struct json_object *hollow_node_object(const struct hollow_config *c, uint32_t index, int64_t now_s);
 /* A strategic merge patch of the status. was_ready: the Ready condition does not change, and keeps its time. */
 struct json_object *node_status_patch(const struct hollow_config *c, uint32_t index, int64_t now_s, bool was_ready);
 /* A merge patch that leaves the taints of the command line. */

@@ -68,7 +68,7 @@ static void request(struct node *node, enum sending what, struct kube_request *r
         case SENDING_NODE:
                 *ret = (struct kube_request){.method = "POST",
                                              .path = kube_path(&NODES, NULL, NULL, NULL),
-                                             .body = node_object(c, node->index, clock_wall_s())};
+                                             .body = hollow_node_object(c, node->index, clock_wall_s())};
                 break;
         case SENDING_UNTAINT:
                 *ret = (struct kube_request){.method = "PATCH",

@@ -110,7 +110,7 @@ static void flags_make_the_nodes(void **state)
         struct err err = ERR_NULL;
 
         assert_int_equal(parse(&c, &err, words), 0);
-        node = node_object(&c, 4, 1767323045);
+        node = hollow_node_object(&c, 4, 1767323045);
         assert_string_equal(json_at_str(node, "metadata.name"), "hollow-9");
         assert_string_equal(json_get_str(json_at(node, "metadata.labels"), "topology.kubernetes.io/zone"), "zone-0");
         assert_string_equal(json_at_str(node, "metadata.labels.disk"), "ssd");
