@@ -5,16 +5,21 @@
  */
 #pragma once
 
+#include "agent/kubelet/child.h"
 #include "agent/kubelet/images/images.h"
+#include "agent/kubelet/node/addresses.h"
 #include "agent/kubelet/pods/pods.h"
 #include "agent/kubelet/runtime/builtin/cgroup.h"
 
 struct node;
 
-/* Borrowed strings must outlive it. */
+/* Borrowed strings must outlive it. What is 0 or NULL where a default is named takes that. */
 struct node_opts {
         struct loop *loop;
+        struct children *children;
+        /* Better one of its own: then no crowd of status updates keeps the Lease waiting for the rate limit. */
         struct kube_client *client;
+        const char *api_server; /* its URL, by which the node's address is found; or NULL */
         struct events *events;
         const struct runtime *runtime;
         struct images *images;
@@ -27,13 +32,19 @@ struct node_opts {
         const char *const *taints; /* "key=value:Effect" at registration */
         const char *provider_id;   /* or NULL */
         const char *root_dir, *image_dir;
+        const char *log_dir, *log_links_dir; /* /var/log/pods, /var/log/containers */
+        const char *cgroup_root;             /* kubepods is below it; NULL: the hierarchies' roots */
         uint32_t max_pods;
         bool register_node;
-        const char *reserved;      /* "cpu=100m,memory=100Mi,ephemeral-storage=1Gi,pid=100"; or NULL */
-        const char *eviction_hard; /* "memory.available<100Mi,nodefs.available<10%,..."; NULL: upstream's defaults */
+        const char *reserved;         /* "cpu=100m,memory=100Mi,ephemeral-storage=1Gi,pid=100"; or NULL */
+        const char *eviction_hard;    /* "memory.available<100Mi,nodefs.available<10%,..."; NULL: upstream's defaults */
+        const char *eviction_reclaim; /* --eviction-minimum-reclaim; or NULL */
+        uint64_t eviction_transition_ms;                      /* a pressure is told so long after it was seen: 5 min */
         uint32_t image_gc_high_percent, image_gc_low_percent; /* of the disk of images: 85, 80 */
+        uint64_t image_gc_min_age_s;                          /* 2 min */
         uint32_t lease_duration_s;                            /* 40; renewed every quarter of it */
         uint64_t status_period_ms;                            /* 10 s; unchanged status is told every 5 min */
+        uint64_t monitor_period_ms;                           /* looks at memory, disks and processes: 1 s */
         /* Why pods cannot have a network now (the Ready condition's message); NULL: they can. */
         const char *(*network_problem)(void *userdata);
         /* A change of the Node object or of what fits: look at pods again. */
@@ -46,6 +57,14 @@ int node_new(const struct node_opts *opts, struct node **ret, struct err *reterr
 void node_start(struct node *n, uint16_t port);
 void node_free(struct node *n);
 DEFINE_CLEANUP(struct node *, node_free)
+
+/* The network, images, ... may be another now: told soon. */
+void node_poke(struct node *n);
+/* All sources of pods have told all: what belongs to none of them may be collected from now on. */
+void node_sources_ready(struct node *n);
+
+/* Its addresses, those of --node-ip or found; the first family first. */
+const struct node_ips *node_addresses(const struct node *n);
 
 /* The Node as last seen or made, with labels and allocatable; never NULL after node_start. Borrowed. */
 const struct json_object *node_object(const struct node *n);
