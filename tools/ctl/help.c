@@ -97,7 +97,7 @@ bool cli_help_group(const char *group, const char *heading, FILE *to)
 
 void cli_help_all(FILE *to)
 {
-        fputs("fairctl " FAIRLEAD_VERSION ": look into a fairlead node, and make certificates\n"
+        fputs("fairctl " FAIRLEAD_VERSION ": clusters on this machine, a look into a node, certificates\n"
               "\n"
               "Usage: fairctl COMMAND [flags]\n\n",
               to);
@@ -108,6 +108,7 @@ void cli_help_all(FILE *to)
               "Each explains itself: fairctl COMMAND --help. What is printed as a table comes as JSON with -o json.\n"
               "\n"
               "Examples:\n"
+              "  fairctl up                              # a cluster of three nodes on this machine\n"
               "  fairctl status                          # is this node well?\n"
               "  fairctl service show default/web        # why does this Service not answer?\n"
               "  fairctl flow list --pod default/web-1   # who talks to that pod?\n"
