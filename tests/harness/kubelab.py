@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node with a whole control plane, in namespaces of its own (podlab.py): API server, controllers, scheduler, and a
+fairlead-kubelet with Debian's bridge plugin. For stories of the kubelet that need no second node and no dataplane.
+
+    def story(k):                       # a KubeLab
+        k.apply(pod("web", argv=["httpd", "-f"]))
+        k.wait(lambda: k.is_ready("web"), 10, "the pod is ready")
+        k.kubelet.kill(); k.kubelet.start()
+
+    kubelab.main(story)
+"""
+
+import json
+import os
+import subprocess
+
+import podlab
+import tap
+from cluster import Child, Cluster, is_ready, program
+
+NODE, NODE_IP = "node-1", "10.99.0.1"
+IMAGE = "docker.io/library/busybox:1"
+CONFLIST = {"cniVersion": "1.0.0", "name": "lab", "plugins": [
+    {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False,
+     "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/16"}]], "dataDir": "%s/ipam"}},
+    {"type": "portmap", "capabilities": {"portMappings": True}}]}
+
+
+def run(*argv, **more):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **more).stdout
+
+
+def container(name="c", argv=("sleep", "3600"), **fields):
+    return {"name": name, "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": list(argv), **fields}
+
+
+def pod(name, *containers, argv=("sleep", "3600"), labels=None, **spec):
+    """A Pod that ends at once when it is told to. Without containers it has one, of argv."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels or {"app": name}},
+            "spec": {"terminationGracePeriodSeconds": 0, "containers": list(containers) or [container(argv=argv)], **spec}}
+
+
+class KubeLab(Cluster):
+    """A Cluster whose node is real."""
+
+    def __init__(self, lab, kubelet_args=(), **more):
+        super().__init__(nodes=0, **more)
+        self.lab, self.kubelet_args, self.kubelet = lab, kubelet_args, None
+
+    def start(self):
+        self.furnish()
+        super().start()
+        run(program("fairctl"), "pki", "init", os.path.join(self.server.data, "pki"), "--server", self.server.url, "--node", NODE)
+        self.kubelet = Child(self.folder, "kubelet", self.kubelet_argv(), ready=self.kubelet_ready)
+        self.kubelet.start()
+
+    def furnish(self):
+        """Addresses and the pod network's configuration: all in the lab's own network namespace, which has no way out."""
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "addr", "add", f"{NODE_IP}/32", "dev", "lo")
+        os.makedirs(f"{self.lab.folder}/cni")
+        with open(f"{self.lab.folder}/cni/10-lab.conflist", "w", encoding="utf-8") as file:
+            file.write(json.dumps(CONFLIST) % self.lab.folder)
+
+    def path(self, name):
+        return f"{self.lab.folder}/{name}"
+
+    def kubelet_argv(self):
+        pki = os.path.join(self.server.data, "pki")
+        argv = [program("fairlead-kubelet"), "--kubeconfig", f"{pki}/kubelet-{NODE}.kubeconfig", "--node-name", NODE,
+                "--node-ip", NODE_IP, "--address", NODE_IP, "--client-ca-file", f"{pki}/ca.crt", "--cni-conf-dir", self.path("cni"),
+                "--cni-bin-dir", "/usr/lib/cni", "--root-dir", self.path("kubelet"), "--image-dir", self.path("images"),
+                "--run-dir", self.path("run"), "--log-dir", self.path("log"), "--pod-manifest-path", self.path("manifests"),
+                "--node-status-update-frequency", "1s"]
+        if os.path.exists(f"{pki}/kubelet-{NODE}.crt"):
+            argv += ["--tls-cert-file", f"{pki}/kubelet-{NODE}.crt", "--tls-private-key-file", f"{pki}/kubelet-{NODE}.key"]
+        return [*argv, *self.kubelet_args]
+
+    def children(self):
+        return [*super().children(), *([self.kubelet] if self.kubelet else [])]
+
+    @staticmethod
+    def kubelet_ready(_):
+        return subprocess.run(["curl", "-sf", "http://127.0.0.1:10248/healthz"], capture_output=True, check=False).returncode == 0
+
+    # -- pods --
+
+    def apply(self, *objects, namespace="default"):
+        for o in objects:
+            plural = o["kind"].lower() + "s"
+            answer = self.api().post(f"/api/v1/namespaces/{namespace}/{plural}", o)
+            if answer.status != 201:
+                raise RuntimeError(f"{o['metadata']['name']}: {answer.status} {answer.body[:500]!r}")
+
+    def pod(self, name, namespace="default"):
+        return self.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def is_ready(self, name):
+        found = self.pod(name)
+        return found is not None and is_ready(found)
+
+    def phase(self, name):
+        return (self.pod(name) or {}).get("status", {}).get("phase")
+
+    def container_status(self, name, of="c"):
+        statuses = (self.pod(name) or {}).get("status", {})
+        both = statuses.get("containerStatuses", []) + statuses.get("initContainerStatuses", [])
+        return next((s for s in both if s["name"] == of), None)
+
+    def reason(self, name, of="c"):
+        """Why a container waits, or ended."""
+        state = (self.container_status(name, of) or {}).get("state", {})
+        return next(iter(state.values()), {}).get("reason")
+
+    def delete(self, name, namespace="default", **options):
+        return self.api().delete(f"/api/v1/namespaces/{namespace}/pods/{name}", options or None)
+
+    def events(self, name, namespace="default"):
+        """(reason, message) of all Events about an object of that name."""
+        return [(e["reason"], e["message"]) for e in self.items(f"/api/v1/namespaces/{namespace}/events")
+                if e["involvedObject"]["name"] == name]
+
+    def gone(self, name):
+        return self.pod(name) is None
+
+
+def main(story, **more):
+    def inside(lab):
+        with KubeLab(lab, **more) as k:
+            k.wait(lambda: any(c["type"] == "Ready" and c["status"] == "True" for n in k.items("/api/v1/nodes")
+                               for c in n["status"].get("conditions", [])), 10, "the node is ready")
+            story(k)
+
+    podlab.need(os.path.exists("/usr/lib/cni/bridge"), "needs containernetworking-plugins")
+    podlab.main(inside, make=False)
