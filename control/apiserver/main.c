@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "apiserver/alloc/ipaddr.h"
 #include "apiserver/flags.h"
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/supervisor.h"
 #include "kube/pki.h"
 #include "store/sqlite/sqlite.h"
 
@@ -132,25 +132,6 @@ static void lock_data_dir(const char *dir)
         free(path);
 }
 
-/* systemd's Type=notify: sd_notify(3) without the library. */
-static void notify(const char *state)
-{
-        const char *path = getenv("NOTIFY_SOCKET");
-        struct sockaddr_un un = {.sun_family = AF_UNIX};
-        _cleanup_close_ int fd = -1;
-        size_t n = path ? strlen(path) : 0;
-
-        if (!n || n >= sizeof(un.sun_path) || (path[0] != '/' && path[0] != '@'))
-                return;
-        memcpy(un.sun_path, path, n);
-        if (path[0] == '@')
-                un.sun_path[0] = '\0';
-        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0)
-                sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&un,
-                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-}
-
 static void wait_for_end(struct server *s, const sigset_t *signals)
 {
         struct err err = ERR_NULL;
@@ -181,7 +162,6 @@ static int serve(struct flags *f)
         sigaddset(&signals, SIGHUP);
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         signal(SIGPIPE, SIG_IGN);
-        signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of the write, not an end */
         signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a reason to die */
         if (mkdir(f->server.data_dir, 0700) && errno != EEXIST)
                 die(1, "%s cannot be made: %s", f->server.data_dir, strerror(errno));
@@ -198,9 +178,9 @@ static int serve(struct flags *f)
         if (own_pki)
                 log_info("kubectl is welcome",
                          "command=\"kubectl --kubeconfig %s/pki/admin.kubeconfig get namespaces\"", f->server.data_dir);
-        notify("READY=1");
+        supervisor_notify("READY=1");
         wait_for_end(s, &signals);
-        notify("STOPPING=1");
+        supervisor_notify("STOPPING=1");
         server_stop(s);
         if (own_pki)
                 forget_pki(&f->server);

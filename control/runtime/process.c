@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "base/supervisor.h"
 #include "base/web.h"
 #include "kube/lease.h"
 #include "runtime/process.h"
@@ -216,6 +217,7 @@ static void on_signal(void *userdata)
                 return;
         }
         p->ending = true;
+        supervisor_notify("STOPPING=1");
         log_info("ending", "");
         if (!p->lease) {
                 loop_stop(p->loop);
@@ -264,8 +266,10 @@ static int run(struct process *p, struct err *reterr)
 
         if (!r && !p->common.elect)
                 begin_to_lead(p);
-        if (!r)
+        if (!r) {
+                supervisor_notify("READY=1");
                 r = loop_run(p->loop);
+        }
         p->ending = true;
         web_free(p->web);
         lease_free(p->lease);

@@ -37,8 +37,11 @@ $(O)/tidy/%.ok: %.c $(O)/obj/%.o .clang-tidy tests/.clang-tidy
 	$(Q)clang-tidy --quiet $< -- $(filter-out -W%,$(COMMON_CFLAGS) $(FILE_CFLAGS)) 2>$@.log || { cat $@.log; false; }
 	$(Q)touch $@
 
-install: all ## copy programs and licence below $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/fairlead/docs
+UNITS := $(wildcard packaging/systemd/*.service)
+
+install: all ## copy programs, systemd units, documents and licence below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/fairlead/docs
+	for unit in $(UNITS); do sed 's,@PREFIX@,$(PREFIX),g' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit; done
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard LICENSE README.md ARCHITECTURE.md) $(DESTDIR)$(PREFIX)/share/doc/fairlead
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/fairlead/docs
