@@ -85,7 +85,7 @@ LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
 LIB_kubelet := $(O)/libkubelet.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni) $(O)/fairlead-shim
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni) $(if $(wildcard agent/kubelet/pods/pods.c),$(O)/fairlead-kubelet) $(O)/fairlead-shim
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:
@@ -179,6 +179,7 @@ $(O)/fairlead-agent: private LIBS += $(LIBS_netlink)
 # The plugin lives for two milliseconds and is copied to where the runtime looks for it: static, it starts in a third less
 # time and needs nothing there. (libnl's resolver, which the linker warns of, is not used.)
 $(O)/fairlead-cni: private LIBS = $(if $(SAN),,-static $(if $(findstring --no-warnings,$(shell ld --help)),-Wl$(comma)--no-warnings)) -lnl-3 -ljson-c
+$(O)/fairlead-kubelet: $(call obj,agent/kubelet/main.c) $(LIB_kubelet) $(LIB_http) $(LIB_kube) $(LIB_base)
 # One stays beside every container: static, and nothing of the libraries.
 $(O)/fairlead-shim: $(call obj,$(SRC_shim))
 $(O)/fairlead-shim: private LIBS = $(if $(SAN),,-static)

@@ -10,9 +10,11 @@ fairlead-kubelet with Debian's bridge plugin. For stories of the kubelet that ne
     kubelab.main(story)
 """
 
+import glob
 import json
 import os
 import subprocess
+import time
 
 import podlab
 import tap
@@ -122,6 +124,51 @@ class KubeLab(Cluster):
 
     def gone(self, name):
         return self.pod(name) is None
+
+    def until(self, condition, seconds=60):
+        """Waits without being a check."""
+        end = time.monotonic() + seconds
+        while not condition():
+            self.check()
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {seconds} s; the pods are {[(p['metadata']['name'], p['status'].get('phase')) for p in self.pods()]}")
+            time.sleep(0.05)
+
+    # -- the node --
+
+    def log(self, name, of="c", namespace="default"):
+        """What a container has said: its newest log, without times and streams."""
+        folder = next(f for f in os.listdir(self.path("log")) if f.startswith(f"{namespace}_{name}_"))
+        files = sorted(os.listdir(self.path(f"log/{folder}/{of}")), key=lambda f: int(f.split(".")[0]))
+        with open(self.path(f"log/{folder}/{of}/{files[-1]}"), encoding="utf-8") as file:
+            return "".join(line.split(" ", 3)[3] for line in file)
+
+    def pid(self, name, of="c"):
+        """Of a container's first process, on the node."""
+        wanted = self.container_status(name, of)["containerID"].rpartition("/")[2]
+        with open(glob.glob(self.path(f"run/pods/*/*/{wanted}/pid"))[0], encoding="utf-8") as file:
+            return int(file.read())
+
+    def in_container(self, name, *argv, of="c"):
+        done = subprocess.run(["nsenter", "-t", str(self.pid(name, of)), "-a", *argv], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    def left(self):
+        """What there is on the node of pods: folders, groups, mounts, network interfaces, addresses, processes."""
+        found = glob.glob(self.path("run/pods/*")) + glob.glob(self.path("kubelet/pods/*")) + glob.glob(self.path("kubelet/containers/*"))
+        found += glob.glob("/sys/fs/cgroup/**/kubepods/**/pod*", recursive=True)
+        found += [a for a in glob.glob(self.path("ipam/lab/*")) if os.path.basename(a)[0].isdigit()]
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            found += [line.split()[4] for line in file if f"{self.lab.folder}/run/" in line or f"{self.lab.folder}/kubelet/" in line]
+        found += [i for i in os.listdir("/sys/class/net") if i.startswith("veth")]
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                    if file.read().strip() == "fairlead-shim":
+                        found.append(f"shim {pid}")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        return found
 
 
 def main(story, **more):
