@@ -62,8 +62,7 @@ static const struct flag flags[] = {
         {"resolv-conf", FLAG_TEXT, AT(resolv_conf), "/etc/resolv.conf", "=FILE: the node's, which pods inherit", 0, 0},
         {"cni-conf-dir", FLAG_TEXT, AT(cni_conf_dir), "/etc/cni/net.d",
          "=FOLDER: the first configuration in it is used", 0, 0},
-        {"cni-bin-dir", FLAG_TEXT, LIST(cni_bin_dirs), "/opt/cni/bin,/usr/lib/cni", "=FOLDER,...: of CNI plugins", 0,
-         0},
+        {"cni-bin-dir", FLAG_TEXT, AT(cni_bin_dirs), "/opt/cni/bin:/usr/lib/cni", "=FOLDER:...: of CNI plugins", 0, 0},
         {"cni-timeout", FLAG_MS, AT(cni_timeout_ms), "60s", "after which a plugin is given up", 100, 3600000},
         {"crash-backoff", FLAG_MS, AT(backoff_initial_ms), "10s",
          "until a container that ended is started again; doubles", 1, 3600000},
@@ -143,8 +142,7 @@ static int split_all(struct kubelet_config *c, struct err *reterr)
         } lists[] = {{&c->node_ips, "node-ip"},
                      {&c->node_labels, "node-labels"},
                      {&c->taints, "register-with-taints"},
-                     {&c->cluster_dns, "cluster-dns"},
-                     {&c->cni_bin_dirs, "cni-bin-dir"}};
+                     {&c->cluster_dns, "cluster-dns"}};
         int result = 0;
 
         /* All of them, also after a mistake: from here on each is ours to free. */
@@ -219,5 +217,4 @@ void kubelet_config_deinit(struct kubelet_config *c)
         free(c->node_labels.text);
         free(c->taints.text);
         free(c->cluster_dns.text);
-        free(c->cni_bin_dirs.text);
 }

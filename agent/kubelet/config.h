@@ -20,7 +20,7 @@ struct config_list {
 struct kubelet_config {
         const char *kubeconfig, *log_level;
         const char *node_name; /* the host's name, lower case, when not given */
-        struct config_list node_ips, node_labels, taints, cluster_dns, cni_bin_dirs;
+        struct config_list node_ips, node_labels, taints, cluster_dns;
         bool register_node;
         const char *provider_id, *reserved, *eviction_hard;
         uint32_t max_pods;
@@ -33,7 +33,7 @@ struct kubelet_config {
 
         const char *root_dir, *run_dir, *image_dir, *log_dir, *static_pods, *cgroup_root, *seccomp_dir;
         const char *cluster_domain, *resolv_conf;
-        const char *cni_conf_dir;
+        const char *cni_conf_dir, *cni_bin_dirs;
         int64_t cni_timeout_ms;
 
         const char *registries_conf, *registry_certs;

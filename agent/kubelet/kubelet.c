@@ -18,7 +18,7 @@
 #include "base/supervisor.h"
 #include "base/web.h"
 
-#define NODE_IPS_MAX 2
+#define COLLECT_MS (3600 * 1000)
 
 struct kubelet {
         const struct kubelet_config *config;
@@ -41,9 +41,9 @@ struct kubelet {
         struct source_static *statics;
         struct source_api *api;
         struct web *web;
+        struct loop_timer *collect;
         struct spec_node spec_node;
         const char *ips[NODE_IPS_MAX + 1];
-        char ip_texts[NODE_IPS_MAX][64];
         char client_ca[512];
 };
 
@@ -55,17 +55,6 @@ static void poke(void *userdata, const char *uid)
 
         if (k->pods)
                 pods_poke(k->pods, uid);
-}
-
-static int mount_image(void *userdata, const char *image_id, const char *upper, const char *work, const char *target,
-                       struct err *reterr)
-{
-        struct kubelet *k = userdata;
-        const struct image *image = images_find(k->images, image_id);
-
-        if (!image)
-                return err_set(reterr, -ENOENT, "image %s is not here any more", image_id);
-        return image_mount(image, upper, work, target, reterr);
 }
 
 static int admit(void *userdata, const struct json_object *pod, char reason[static 64], struct err *reterr)
@@ -82,20 +71,14 @@ static const struct json_object *own_node(void *userdata)
         return k->node ? node_object(k->node) : NULL;
 }
 
-/* Pods ask for the node's addresses; those of --node-ip, or what the node has found. */
+/* Pods ask for the node's addresses. */
 static void learn_addresses(struct kubelet *k)
 {
+        const struct node_ips *found = node_addresses(k->node);
         size_t n = 0;
 
-        json_array_foreach (json_at(own_node(k), "status.addresses"), i, address) {
-                const char *text = json_get_str(address, "address");
-
-                if (n == NODE_IPS_MAX || !str_eq(json_get_str(address, "type"), "InternalIP") || !text)
-                        continue;
-                str_copy(k->ip_texts[n], sizeof(k->ip_texts[n]), text);
-                k->ips[n] = k->ip_texts[n];
-                n++;
-        }
+        for (size_t i = 0; i < NODE_IPS_MAX && *found->text[i]; i++)
+                k->ips[n++] = found->text[i];
         k->ips[n] = NULL;
 }
 
@@ -122,6 +105,7 @@ static void on_synced(void *userdata)
         if (k->statics)
                 source_static_synced(k->statics);
         pods_sources_ready(k->pods);
+        node_sources_ready(k->node);
         log_info("in step with the API server", "");
         supervisor_notify("READY=1\nSTATUS=in step with the API server");
 }
@@ -145,6 +129,15 @@ static void on_web(void *userdata, const char *path, struct web_answer *ret)
                 ret->content_type = "text/plain; version=0.0.4";
                 metrics(userdata, &ret->body);
         }
+}
+
+/* What crashes and boots have left of the pod network. */
+static void collect_network(void *userdata)
+{
+        struct kubelet *k = userdata;
+
+        builtin_network_collect(&k->runtime, NULL, NULL);
+        loop_timer_set(k->collect, COLLECT_MS);
 }
 
 /* ---- the beginning ---- */
@@ -183,6 +176,8 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
         int r = children_new(k->loop, &k->children);
 
         if (!r)
+                r = loop_timer_new(k->loop, collect_network, k, &k->collect);
+        if (!r)
                 r = find_cgroups(k, reterr);
         if (!r)
                 r = images_new(&(struct images_opts){.loop = k->loop,
@@ -197,12 +192,15 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
         if (!r)
                 r = builtin_new(&(struct builtin_opts){.loop = k->loop,
                                                        .children = k->children,
-                                                       .images = {k, mount_image},
+                                                       .images = {k->images, images_mount},
                                                        .cgroups = &k->cgroups,
                                                        .run_folder = c->run_dir,
                                                        .state_folder = c->root_dir,
                                                        .shim = c->shim,
-                                                       .crun = c->crun},
+                                                       .crun = c->crun,
+                                                       .cni_conf_folder = c->cni_conf_dir,
+                                                       .cni_bin_folders = c->cni_bin_dirs,
+                                                       .cni_timeout_ms = (uint64_t)c->cni_timeout_ms},
                                 &k->runtime, reterr);
         return r;
 }
@@ -239,8 +237,6 @@ static int start_pods(struct kubelet *k, struct err *reterr)
 {
         const struct kubelet_config *c = k->config;
 
-        for (size_t i = 0; i < NODE_IPS_MAX && c->node_ips.items[i]; i++)
-                k->ips[i] = c->node_ips.items[i];
         k->spec_node = (struct spec_node){.name = c->node_name,
                                           .ips = k->ips,
                                           .cluster_dns = c->cluster_dns.items,
@@ -272,8 +268,9 @@ static int start_pods(struct kubelet *k, struct err *reterr)
 static const char *network_problem(void *userdata)
 {
         struct kubelet *k = userdata;
+        const char *why = NULL;
 
-        return k->runtime.ops->network_problem ? k->runtime.ops->network_problem(k->runtime.rt) : NULL;
+        return k->runtime.ops->network_status(k->runtime.rt, &why) ? NULL : why;
 }
 
 /* Whoever signs the API server's certificate signs its client certificate too, unless another CA is named. */
@@ -322,7 +319,9 @@ static int start_node(struct kubelet *k, struct err *reterr)
 {
         const struct kubelet_config *c = k->config;
         int r = node_new(&(struct node_opts){.loop = k->loop,
+                                             .children = k->children,
                                              .client = k->client,
+                                             .api_server = k->kubeconfig->server,
                                              .events = k->events,
                                              .runtime = &k->runtime,
                                              .images = k->images,
@@ -336,6 +335,8 @@ static int start_node(struct kubelet *k, struct err *reterr)
                                              .provider_id = c->provider_id,
                                              .root_dir = c->root_dir,
                                              .image_dir = c->image_dir,
+                                             .log_dir = c->log_dir,
+                                             .cgroup_root = c->cgroup_root,
                                              .max_pods = c->max_pods,
                                              .register_node = c->register_node,
                                              .reserved = c->reserved,
@@ -404,6 +405,7 @@ static int start(struct kubelet *k, struct err *reterr)
         if (r)
                 return r;
         k->runtime.ops->on_change(k->runtime.rt, poke, k);
+        collect_network(k);
         log_info("at work", "node=%s runtime=%s port=%u", c->node_name, k->runtime.ops->version(k->runtime.rt),
                  kubelet_server_port(k->server));
         return 0;
@@ -444,6 +446,7 @@ void kubelet_free(struct kubelet *k)
         events_free(k->events);
         kube_client_free(k->client);
         kubeconfig_free(k->kubeconfig);
+        loop_timer_free(k->collect);
         children_free(k->children);
         free(k);
 }

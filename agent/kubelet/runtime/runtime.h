@@ -218,9 +218,6 @@ struct runtime_ops {
         void (*resize)(struct runtime_session *s, uint16_t columns, uint16_t rows);
         void (*session_end)(struct runtime_session *s);
 
-        /* Why sandboxes cannot have a network now ("no CNI configuration in /etc/cni/net.d"); NULL: they can. May be
-         * NULL itself. Borrowed until the next call. */
-        const char *(*network_problem)(void *rt);
         /* Asks the shim to go on in a new file, after the old one was renamed. */
         int (*reopen_log)(void *rt, const char *id);
         /* From the groups of the container: nanoseconds of CPU, bytes. 0, or -ENOENT. */
