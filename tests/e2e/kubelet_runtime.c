@@ -24,11 +24,14 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 
+struct exec;
+
 struct driver {
         struct loop *loop;
         struct loop_fd *in;
         struct strbuf line;
         struct runtime rt;
+        struct exec *held;
 };
 
 struct request {
@@ -267,34 +270,108 @@ static void attach(struct driver *d, struct request *q)
         request_free(q);
 }
 
-static void exec_ended(void *userdata, int32_t code)
-{
-        struct json_object *o = answer(userdata, 0);
+/* An exec: its input is given when it has started ("hold": it is left open), its output is told when it has ended. */
+struct exec {
+        struct driver *d;
+        struct request *q;
+        struct runtime_streams streams;
+        struct runtime_session *session;
+};
 
-        json_set_i64(o, "code", code);
-        say(o);
-        request_free(userdata);
+static void read_all(int fd, struct strbuf *b)
+{
+        char buf[4096];
+        ssize_t n;
+
+        if (fd < 0)
+                return;
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+        while ((n = read(fd, buf, sizeof(buf))) > 0)
+                strbuf_add(b, buf, (size_t)n);
+        close(fd);
 }
 
-/* An exec whose input is given, and whose output goes to a file. */
-static void exec(struct driver *d, struct request *q)
+static void exec_free(struct exec *x)
 {
-        const char *input = text(q, "input", "");
-        struct runtime_streams s;
-        struct runtime_session *session;
-        int r = d->rt.ops->exec(d->rt.rt, text(q, "id", ""), list_of(q, "argv"), true, false, exec_ended, q, &s,
-                                &session);
+        if (x->streams.in >= 0)
+                close(x->streams.in);
+        x->d->rt.ops->session_end(x->session);
+        request_free(x->q);
+        free(x);
+}
 
-        if (r) {
-                say(answer(q, r));
-                request_free(q);
+static void exec_started(void *userdata, int result, const struct runtime_streams *streams, const char *message)
+{
+        struct exec *x = userdata;
+        const char *input = text(x->q, "input", "");
+        struct json_object *o;
+
+        x->streams = *streams;
+        if (result) {
+                o = answer(x->q, result);
+                json_set_str(o, "message", message);
+                say(o);
+                exec_free(x);
                 return;
         }
-        if (write(s.in, input, strlen(input)) < 0)
+        if (json_get(x->q->o, "columns"))
+                x->d->rt.ops->resize(x->session, (uint16_t)json_get_i64(x->q->o, "columns", 0), 24);
+        if (write(x->streams.in, input, strlen(input)) < 0)
                 perror("exec");
-        close(s.in);
-        close(s.out);
-        close(s.err);
+        if (!streams->tty)
+                close(TAKE_FD(x->streams.in));
+        if (json_get_bool(x->q->o, "hold", false)) {
+                x->d->held = x;
+                say(answer(x->q, 0));
+        }
+}
+
+static void exec_ended(void *userdata, int32_t code)
+{
+        struct exec *x = userdata;
+        struct json_object *o = answer(x->q, 0);
+        _cleanup_strbuf_ struct strbuf both = STRBUF_NULL;
+
+        read_all(x->streams.out, &both);
+        read_all(x->streams.err, &both);
+        json_set_i64(o, "code", code);
+        json_set_str(o, "output", both.data ?: "");
+        say(o);
+        exec_free(x);
+}
+
+static void exec(struct driver *d, struct request *q)
+{
+        struct exec *x = mem_new(struct exec);
+        struct exec_request e = {.argv = list_of(q, "argv"),
+                                 .in = true,
+                                 .tty = json_get_bool(q->o, "tty", false),
+                                 .started = exec_started,
+                                 .ended = exec_ended,
+                                 .userdata = x};
+        int r;
+
+        x->d = d;
+        x->q = q;
+        r = d->rt.ops->exec(d->rt.rt, text(q, "id", ""), &e, &x->session);
+        if (!r)
+                return;
+        say(answer(q, r));
+        request_free(q);
+        free(x);
+}
+
+/* The client of the command that is held goes away. */
+static void abandon(struct driver *d, struct request *q)
+{
+        struct exec *x = d->held;
+
+        close(x->streams.out);
+        if (x->streams.err >= 0)
+                close(x->streams.err);
+        exec_free(x);
+        say(answer(q, 0));
+        request_free(q);
 }
 
 static void command(struct driver *d, struct request *q)
@@ -322,6 +399,8 @@ static void command(struct driver *d, struct request *q)
                                exec_done, q);
         else if (str_eq(op, "exec"))
                 exec(d, q);
+        else if (str_eq(op, "abandon"))
+                abandon(d, q);
         else if (str_eq(op, "attach"))
                 attach(d, q);
         else if (str_eq(op, "reopen"))

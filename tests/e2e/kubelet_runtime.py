@@ -98,6 +98,11 @@ def talks(lab, d):
     answer = d.good("exec", id=c, argv=["sh", "-c", "cat > /tmp/in"], input="streamed\n")
     answer = d.good("exec_sync", id=c, argv=["cat", "/tmp/in"])
     tap.is_(answer["output"], "streamed\n", "exec takes its input as a stream")
+    answer = d.good("exec", id=c, argv=["sh", "-c", "echo out; echo err >&2; exit 9"])
+    tap.is_((answer["code"], answer["output"]), (9, "out\nerr\n"), "what was said before the end is told, and the code")
+    answer = d.good("exec", id=c, argv=["no-such-command"])
+    tap.ok(answer["code"] and "no-such-command" in answer["output"], "a command that is not there is named", answer)
+    terminals(d, c)
     answer = d.ask("exec_sync", id="0" * 64, argv=["true"])
     tap.ok(answer["result"] < 0, "in no container there is no exec")
     usage = d.good("usage", id=c)
@@ -111,6 +116,21 @@ def talks(lab, d):
     tap.like(lab.log(4, "tty/0.log"), r"stdout F /dev/pts/0\r$", "a terminal is one")
     tap.like(lab.log(4, "tty/0.log"), r"stdout F got line\r$", "and takes input")
     d.good("sandbox_remove", id=sandbox)
+
+
+def terminals(d, c):
+    answer = d.good("exec", id=c, argv=["sh", "-c", "tty; read x; stty size; echo $TERM $x; exit 3"], tty=True, columns=91, input="typed\n")
+    tap.is_((answer["code"], sorted(answer["output"].splitlines())), (3, ["/dev/pts/0", "24 91", "typed", "xterm typed"]),
+            "a command may have a terminal of some size, which echoes")
+    answer = d.ask("exec", id=c, argv=["no-such-command"], tty=True)
+    tap.ok(answer["code"] and "no-such-command" in answer["output"], "a command that is not there is named there, too", answer)
+    for tty in (False, True):
+        d.good("exec", id=c, argv=["sh", "-c", "sleep 61; true"], tty=tty, hold=True)
+        shown = d.good("exec_sync", id=c, argv=["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do ps | grep -q '[s]leep 61' && break; sleep 0.1; done; ps"])
+        tap.like(shown["output"], "sleep 61", "it runs" + (" at its terminal" if tty else ""))
+        d.good("abandon")
+        left = d.good("exec_sync", id=c, argv=["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do ps | grep -q '[s]leep 61' || break; sleep 0.1; done; ps"])
+        tap.ok("sleep 61" not in left["output"], "and ends with who asked for it, and so does what it began", left)
 
 
 def logs(lab, d):

@@ -179,6 +179,17 @@ struct exec_result {
 
 struct runtime_session; /* an exec or attach under way */
 
+/* A command in a container. Callbacks come on the loop, never before exec returns, and not after session_end. */
+struct exec_request {
+        const char *const *argv;
+        bool in, tty;
+        /* Once: streams are there, and the callee's; or message says why the command could not be run. */
+        void (*started)(void *userdata, int result, const struct runtime_streams *streams, const char *message);
+        /* After started with 0, once: the process has ended; what it said is in the streams. */
+        void (*ended)(void *userdata, int32_t exit_code);
+        void *userdata;
+};
+
 struct runtime_ops {
         const char *(*version)(void *rt); /* "fairlead://0.1.0" */
 
@@ -209,13 +220,14 @@ struct runtime_ops {
 
         void (*exec_sync)(void *rt, const char *id, const char *const *argv, uint64_t timeout_ms,
                           void (*done)(void *userdata, int result, const struct exec_result *r), void *userdata);
-        /* 0 or negative errno; ended is called when the process has ended. */
-        int (*exec)(void *rt, const char *id, const char *const *argv, bool in, bool tty,
-                    void (*ended)(void *userdata, int32_t exit_code), void *userdata, struct runtime_streams *ret,
-                    struct runtime_session **ret_session);
+        /* 0, -ENOENT: it does not run, or negative errno. The session is ended by session_end in any case. */
+        int (*exec)(void *rt, const char *id, const struct exec_request *q, struct runtime_session **ret);
+        /* Output from now on; the end of a stream is the end of what the container says. */
         int (*attach)(void *rt, const char *id, bool in, struct runtime_streams *ret,
                       struct runtime_session **ret_session);
         void (*resize)(struct runtime_session *s, uint16_t columns, uint16_t rows);
+        /* Whoever does the session's work is gone: a command that still runs is killed (one with a terminal is hung up
+         * before). The streams are not closed. */
         void (*session_end)(struct runtime_session *s);
 
         /* Asks the shim to go on in a new file, after the old one was renamed. */

@@ -15,7 +15,7 @@
 #include "agent/kubelet/shim/serve.h"
 
 /* A container's output waits that long for somebody attached who does not read; then he is cut off. */
-#define PATIENCE_MS 1000
+#define PATIENCE_MS 10000
 /* After the end, output that others hold open is waited for that long. */
 #define DRAIN_MS 2000
 

@@ -16,7 +16,7 @@
 #include "agent/kubelet/shim/logline.h"
 #include "agent/kubelet/shim/shim.h"
 
-#define CLIENTS_MAX 16
+#define CLIENTS_MAX 64
 
 struct client {
         int fd;

@@ -6,12 +6,25 @@
 
 void container_exec_sync(void *rt, const char *id, const char *const *argv, uint64_t timeout_ms,
                          void (*done)(void *userdata, int result, const struct exec_result *r), void *userdata);
-int container_exec(void *rt, const char *id, const char *const *argv, bool in, bool tty,
-                   void (*ended)(void *userdata, int32_t exit_code), void *userdata, struct runtime_streams *ret,
-                   struct runtime_session **ret_session);
+int container_exec(void *rt, const char *id, const struct exec_request *q, struct runtime_session **ret);
 int container_attach(void *rt, const char *id, bool in, struct runtime_streams *ret,
                      struct runtime_session **ret_session);
 void session_resize(struct runtime_session *s, uint16_t columns, uint16_t rows);
 void session_end(struct runtime_session *s);
 int container_reopen_log(void *rt, const char *id);
 int container_usage(void *rt, const char *id, uint64_t *ret_cpu_ns, uint64_t *ret_memory, uint64_t *ret_working_set);
+
+/* Paths: where crun writes the command's number; to where it sends the master of its terminal, and what to run there,
+ * as OCI's "process" (else NULL, and argv says it). */
+struct exec_how {
+        const char *pid_file, *console, *process;
+};
+
+/* A command line that enters the container's groups and runs argv in it. */
+struct words;
+void exec_words(const struct container *c, const struct exec_how *how, const char *const *argv, struct words *w);
+/* 0; -ENOENT: no such container runs; -EINVAL: argv (unless NULL) is empty or too long. */
+int exec_find(struct builtin *rt, const char *id, const char *const *argv, struct container **ret);
+/* A path for exec_how, owned by the caller, who removes the file. */
+char *exec_new_pid_file(const struct container *c);
+void exec_kill(const char *pid_file);

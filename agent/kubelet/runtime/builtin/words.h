@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 
-#define WORDS_MAX 128
+#define WORDS_MAX 1024
 
 struct words {
         struct arena mem;
