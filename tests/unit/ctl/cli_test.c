@@ -279,7 +279,7 @@ static void completion_offers_what_may_stand_there(void **state)
                 const char *line, *words;
         } rows[] = {
                 {"fl", "flow"},
-                {"s", "status service"},
+                {"s", "shell status service"},
                 {"zz", ""},
                 {"service ''", "list show"},
                 {"service s", "show"},

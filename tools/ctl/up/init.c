@@ -115,6 +115,7 @@ const struct cli_command ctl_machine = {
         .name = "__machine",
         .summary = "the first process of a machine of `fairctl up`",
         .arguments = "FOLDER",
+        .examples = "fairctl __machine /var/lib/fairlead/clusters/fairlead/machines/node-1\n",
         .hidden = true,
         .run = run,
 };

@@ -218,6 +218,7 @@ const struct cli_command ctl_relay = {
         .name = "__relay",
         .summary = "carries connections of descriptor 3 to a server",
         .arguments = "ADDRESS PORT",
+        .examples = "fairctl __relay 127.0.0.1 6443\n",
         .hidden = true,
         .run = run,
 };
