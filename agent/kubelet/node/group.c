@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,4 +121,15 @@ int group_memory(const struct cgroups *cg, const char *group, uint64_t *ret_used
         *ret_used = used;
         *ret_working_set = used - MIN(idle, used);
         return 0;
+}
+
+uint64_t group_pids_limit(const struct cgroups *cg, const char *group, uint64_t *ret_used)
+{
+        const char *root = root_of(cg, CGROUP_PIDS);
+        _cleanup_free_ char *max = read_of(root, group, "pids.max"), *current = read_of(root, group, "pids.current");
+        uint64_t limit;
+
+        if (!max || !current || str_parse_u64(max, &limit) || str_parse_u64(current, ret_used))
+                return UINT64_MAX;
+        return limit;
 }

@@ -14,3 +14,5 @@ uint64_t group_memory_limit(const struct cgroups *cg, const char *group);
 uint64_t group_milli_cpus(const struct cgroups *cg, const char *group);
 /* What it uses. 0 or -ENOENT: the memory controller does not say (the true root of v2). */
 int group_memory(const struct cgroups *cg, const char *group, uint64_t *ret_used, uint64_t *ret_working_set);
+/* How many processes and threads the group may have (UINT64_MAX: any) and has. */
+uint64_t group_pids_limit(const struct cgroups *cg, const char *group, uint64_t *ret_used);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/kubelet/node/capacity.h"
+#include "agent/kubelet/node/group.h"
 #include "agent/kubelet/node/heartbeat.h"
 #include "agent/kubelet/node/machine.h"
 #include "agent/kubelet/node/node.h"
@@ -26,6 +27,7 @@ struct node {
         struct node_health health;
         char network_problem[512]; /* "": none */
         uint16_t port;
+        uint64_t preemptions;
         bool registered, asked_boot, sources_ready;
 };
 

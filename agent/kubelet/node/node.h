@@ -75,10 +75,11 @@ int node_admit(struct node *n, const struct json_object *pod, char reason[static
 
 struct node_usage {
         uint64_t cpu_ns, memory_bytes, working_set_bytes, memory_total, memory_available;
-        uint64_t fs_bytes, fs_available, fs_inodes, fs_inodes_free; /* of root_dir */
-        uint64_t image_fs_bytes, image_fs_available, image_bytes;
-        uint64_t pids, max_pids;
-        int64_t boot_ns; /* wall clock */
+        uint64_t fs_bytes, fs_available, fs_inodes, fs_inodes_free;                         /* of root_dir */
+        uint64_t image_fs_bytes, image_fs_available, image_fs_inodes, image_fs_inodes_free; /* of image_dir */
+        uint64_t image_bytes;                                                               /* of all images */
+        uint64_t pids, max_pids;                                                            /* threads */
+        int64_t boot_ns;                                                                    /* wall clock */
 };
 
 /* From the kernel, now. */

@@ -170,6 +170,7 @@ static struct json_object *status(const struct node_facts *f)
         json_set(o, "images", json_object_get(f->images));
         json_set_i64(json_ensure(json_ensure(o, "daemonEndpoints"), "kubeletEndpoint"), "Port", f->port);
         json_set(o, "runtimeHandlers", runtime_handlers());
+        json_set_bool(json_ensure(o, "features"), "supplementalGroupsPolicy", true);
         return o;
 }
 

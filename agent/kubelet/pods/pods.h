@@ -60,6 +60,7 @@ struct pod_view {
         enum pod_source source;
         const struct json_object *pod;    /* as the source says */
         const struct json_object *status; /* as last made here; NULL: not yet */
+        bool admitted;                    /* was asked about, or ran already */
         bool ending, ended;               /* being ended; Succeeded or Failed and nothing runs */
         const char *sandbox;              /* id, "" when there is none */
         const char *netns;                /* of it; "" on the node's network */
