@@ -230,6 +230,7 @@ int main(int argc, char **argv)
                 return 2;
         opts = (struct images_opts){.loop = d.loop,
                                     .children = children,
+                                    .skopeo = json_get_str(o, "skopeo"),
                                     .folder = json_get_str(o, "folder"),
                                     .registries_conf = json_get_str(o, "registriesConf"),
                                     .cert_folder = json_get_str(o, "certFolder"),

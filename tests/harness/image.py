@@ -68,6 +68,13 @@ def configuration(layers, architecture="amd64", **config):
             "rootfs": {"type": "layers", "diff_ids": [digest(x) for x in layers]}}
 
 
+def replace(path, text):
+    """So that whoever reads it meanwhile reads the one or the other."""
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.rename(f"{path}.new", path)
+
+
 def write(layout, layers, tag="latest", config=None, packed=True, **fields):
     """Adds an image to an OCI layout (a folder that is made when it is not there). layers: tars. config: the whole
     configuration (a dict, or bytes to have them as they are), else fields become its "config" (Cmd=, Env=, ...).
@@ -87,10 +94,8 @@ def write(layout, layers, tag="latest", config=None, packed=True, **fields):
             index = json.load(file)
     index["manifests"] = [m for m in index["manifests"] if m["annotations"]["org.opencontainers.image.ref.name"] != tag]
     index["manifests"].append(descriptor)
-    with open(f"{layout}/index.json", "w", encoding="utf-8") as file:
-        json.dump(index, file)
-    with open(f"{layout}/oci-layout", "w", encoding="utf-8") as file:
-        file.write('{"imageLayoutVersion": "1.0.0"}')
+    replace(f"{layout}/index.json", json.dumps(index))
+    replace(f"{layout}/oci-layout", '{"imageLayoutVersion": "1.0.0"}')
     return digest(whole)
 
 

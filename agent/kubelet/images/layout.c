@@ -86,6 +86,8 @@ static int read_layers(struct layout *l, const char *folder, struct json_object 
                 if (e)
                         return e;
                 note_blob(l, folder, digest);
+                if (strstr(json_get_str(layer, "mediaType") ?: "", "+zstd"))
+                        l->zstd[l->nzstd++] = arena_strdup(&l->mem, digest);
         }
         return 0;
 }
@@ -140,6 +142,7 @@ int layout_read(const char *folder, struct layout *ret, struct err *reterr)
 {
         *ret = (struct layout){0};
         ret->blobs = arena_array(&ret->mem, struct blob, LAYERS_MAX + 2);
+        ret->zstd = arena_array(&ret->mem, const char *, LAYERS_MAX);
         return read_all(ret, folder, reterr);
 }
 

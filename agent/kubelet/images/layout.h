@@ -12,6 +12,8 @@ struct layout {
         const char *config; /* its text */
         struct blob *blobs; /* manifest, configuration, layers, each once; bytes as on the disk */
         size_t nblobs;
+        const char **zstd; /* digests of layers that umoci cannot unpack */
+        size_t nzstd;
 };
 
 /* Also on failure the blobs that are known of so far are in ret: what is broken can be removed. 0, or negative errno

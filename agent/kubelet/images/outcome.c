@@ -8,7 +8,7 @@
 struct meaning {
         const char *text; /* what it says somewhere */
         enum image_outcome outcome;
-        const char *is;   /* what to say; NULL: its own words */
+        const char *is;   /* what to say */
         bool with_reason; /* and its own words behind it */
 };
 
@@ -58,7 +58,6 @@ static const struct meaning meanings[] = {
         {"gzip: invalid header", IMAGE_BROKEN, "a layer cannot be unpacked", true},
         {"no such file or directory", IMAGE_REFUSED, "not found on the disk", true},
         {"no descriptor found for reference", IMAGE_REFUSED, "the layout has no image of that name", true},
-        {"Tag ", IMAGE_REFUSED, NULL, false},
 };
 
 /* The text of the last msg="..." whose level is fatal; else all of it. */
@@ -103,7 +102,15 @@ static const char *reason(const char *own)
         return at;
 }
 
-enum image_outcome outcome_of_skopeo(const char *said, const char *what, char *buf, size_t size)
+/* There is no connection to a file: what would be one that broke is a broken file. */
+static struct meaning on_disk(struct meaning m)
+{
+        if (m.outcome == IMAGE_UNAVAILABLE)
+                m = (struct meaning){m.text, IMAGE_BROKEN, "cannot be read", true};
+        return m;
+}
+
+enum image_outcome outcome_of_skopeo(const char *said, bool from_disk, const char *what, char *buf, size_t size)
 {
         char own[400];
         size_t n;
@@ -111,13 +118,13 @@ enum image_outcome outcome_of_skopeo(const char *said, const char *what, char *b
 
         words(text, n, own, sizeof(own));
         for (size_t i = 0; i < ARRAY_SIZE(meanings); i++) {
-                const struct meaning *m = &meanings[i];
+                struct meaning m = from_disk ? on_disk(meanings[i]) : meanings[i];
 
-                if (!strstr(own, m->text))
+                if (!strstr(own, m.text))
                         continue;
-                snprintf(buf, size, "%s: %s%s%s", what, m->is ?: own, m->with_reason ? ": " : "",
-                         m->with_reason ? reason(own) : "");
-                return m->outcome;
+                snprintf(buf, size, "%s: %s%s%s", what, m.is, m.with_reason ? ": " : "",
+                         m.with_reason ? reason(own) : "");
+                return m.outcome;
         }
         snprintf(buf, size, "%s: %s", what, *own ? own : "skopeo failed without a word");
         return IMAGE_REFUSED;
@@ -137,11 +144,4 @@ enum image_outcome outcome_of_umoci(const char *said, const char *what, char *bu
         else
                 snprintf(buf, size, "%s: cannot be unpacked: %s", what, *own ? own : "umoci failed without a word");
         return full ? IMAGE_NO_SPACE : IMAGE_BROKEN;
-}
-
-bool outcome_is_denied(const char *said)
-{
-        char buf[600];
-
-        return outcome_of_skopeo(said, "", buf, sizeof(buf)) == IMAGE_REFUSED;
 }

@@ -31,6 +31,7 @@ struct pull {
         char *work;   /* tmp/RANDOM */
         char *digest; /* "docker.io/library/nginx@sha256:...", of what the registry has; NULL: from the disk */
         struct layout layout;
+        bool packs_again;           /* the copy is to make gzip of every layer */
         enum image_outcome refused; /* what the first credentials came to, when message says something */
         char message[600];
 

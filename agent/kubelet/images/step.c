@@ -162,6 +162,22 @@ static int check_config(struct pull *p, struct err *reterr)
         return e;
 }
 
+static void copy(struct pull *p);
+
+/* umoci does not know zstd. Such blobs have to go, or the second copy would take them; and the index, or it would name
+ * both. */
+static void copy_as_gzip(struct pull *p)
+{
+        _cleanup_free_ char *index = mem_printf("%s/layout/index.json", p->work);
+
+        for (size_t i = 0; i < p->layout.nzstd; i++)
+                store_drop_blob(p->im, p->layout.zstd[i]);
+        unlink(index);
+        layout_deinit(&p->layout);
+        p->packs_again = true;
+        copy(p);
+}
+
 static void copied(struct pull *p, const struct child_end *end)
 {
         _cleanup_free_ char *folder = mem_printf("%s/layout", p->work);
@@ -170,7 +186,7 @@ static void copied(struct pull *p, const struct child_end *end)
         int e;
 
         if (end->status) {
-                enum image_outcome outcome = outcome_of_skopeo(end->err, p->ref.text, why, sizeof(why));
+                enum image_outcome outcome = outcome_of_skopeo(end->err, !p->digest, p->ref.text, why, sizeof(why));
 
                 pull_finish(p, outcome, NULL, why);
                 return;
@@ -181,6 +197,8 @@ static void copied(struct pull *p, const struct child_end *end)
                 fail(p, e == -ENOEXEC ? IMAGE_REFUSED : IMAGE_BROKEN, err.msg);
         else if (store_by_id(p->im, p->layout.id))
                 store(p, 0);
+        else if (p->layout.nzstd && !p->packs_again)
+                copy_as_gzip(p);
         else
                 unpack(p);
 }
@@ -196,8 +214,8 @@ static void add_common(struct program *prog, const struct pull *p)
                 add(prog, "--insecure-policy");
 }
 
-/* Layers that are not compressed stay so, since compressing takes far longer than it saves here; such that umoci does
- * not know (zstd) become gzip. But those of a docker-archive would be called compressed in any case. */
+/* Layers that are not compressed stay so, since compressing takes far longer than it saves here. But those of a
+ * docker-archive would be called compressed in any case. */
 static void copy(struct pull *p)
 {
         _cleanup_free_ char *layout = mem_printf("oci:%s/layout:image", p->work);
@@ -208,9 +226,10 @@ static void copy(struct pull *p)
         add(&prog, "copy");
         add(&prog, "--quiet");
         add(&prog, "--remove-signatures");
-        if (!str_has_prefix(p->source, "docker-archive:"))
+        if (p->packs_again)
+                add_option(&prog, "--dest-compress-format", "gzip");
+        else if (!str_has_prefix(p->source, "docker-archive:"))
                 add(&prog, "--dest-oci-accept-uncompressed-layers");
-        add_option(&prog, "--dest-compress-format", "gzip");
         add_option(&prog, "--authfile", auth);
         add_option(&prog, "--src-cert-dir", p->im->cert_folder);
         add(&prog, p->source);
@@ -246,7 +265,7 @@ static void resolve(struct pull *p);
 static void not_resolved(struct pull *p, const struct child_end *end)
 {
         char why[sizeof(p->message)];
-        enum image_outcome outcome = outcome_of_skopeo(end->err, p->ref.text, why, sizeof(why));
+        enum image_outcome outcome = outcome_of_skopeo(end->err, false, p->ref.text, why, sizeof(why));
 
         if (!*p->message) {
                 p->refused = outcome;

@@ -21,6 +21,9 @@
 #define RECORD_MAX (2 * IMAGE_CONFIG_MAX)
 #define MOUNTS_MAX (64 * 1024 * 1024)
 
+#define LOCK_TRIES   100
+#define LOCK_WAIT_US 10000
+
 char *store_random(char buf[static STORE_RANDOM_SIZE])
 {
         snprintf(buf, STORE_RANDOM_SIZE, "%016llx", (unsigned long long)random_u64());
@@ -438,14 +441,18 @@ static int close_folder(struct images *im, struct err *reterr)
         return 0;
 }
 
+/* A child that was being started when the kubelet was killed has the lock until it is another program. */
 static int lock(struct images *im, struct err *reterr)
 {
         _cleanup_free_ char *path = mem_printf("%s/lock", im->folder);
+        int held = -1;
 
         im->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (im->lock < 0)
                 return err_set(reterr, -errno, "%s: %s", path, strerror(errno));
-        if (flock(im->lock, LOCK_EX | LOCK_NB))
+        for (int i = 0; i < LOCK_TRIES && (held = flock(im->lock, LOCK_EX | LOCK_NB)); i++)
+                usleep(LOCK_WAIT_US);
+        if (held)
                 return err_set(reterr, -EBUSY, "%s: another process works with these images", im->folder);
         return 0;
 }
