@@ -155,7 +155,10 @@ static bool end_sandboxes(struct plan *p)
 
                 if (is_stopped(p, s))
                         continue;
-                str_copy(p->out->stop_sandbox, sizeof(p->out->stop_sandbox), s->id);
+                if (p->in->sandbox_blocked_ms > p->in->mono_ms)
+                        look_again(p, p->in->sandbox_blocked_ms);
+                else
+                        str_copy(p->out->stop_sandbox, sizeof(p->out->stop_sandbox), s->id);
                 return true;
         }
         return false;

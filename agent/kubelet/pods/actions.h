@@ -31,11 +31,11 @@ struct pod_input {
         const struct runtime_list *there;
         const struct container_facts *facts;
         size_t nfacts;
-        bool deleted; /* a deletionTimestamp, or gone from the API or the static folder */
-        bool ended;   /* for good: Succeeded, Failed, evicted, refused, its activeDeadlineSeconds are over */
-        bool sandbox_busy;             /* one is being made, stopped or removed */
-        uint64_t sandbox_blocked_ms;   /* monotonic: after a failure; 0: not */
-        const char *sandbox_stopped;   /* id of the one that was stopped in this kubelet's life; or NULL */
+        bool deleted;      /* a deletionTimestamp, or gone from the API or the static folder */
+        bool ended;        /* for good: Succeeded, Failed, evicted, refused, its activeDeadlineSeconds are over */
+        bool sandbox_busy; /* one is being made, stopped or removed */
+        uint64_t sandbox_blocked_ms; /* monotonic: after a failure; 0: not */
+        const char *sandbox_stopped; /* id of the one that was stopped in this kubelet's life; or NULL */
         uint64_t mono_ms;
 };
 
@@ -46,6 +46,7 @@ enum kill_reason {
         KILL_STARTUP,
         KILL_SPEC_CHANGED,
         KILL_SANDBOX_CHANGED,
+        KILL_POST_START, /* its postStart hook has failed; never asked for here */
 };
 
 struct kill_action {

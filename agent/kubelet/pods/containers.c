@@ -64,8 +64,7 @@ static bool is_newer(const struct container_status *a, const struct container_st
         return a->attempt != b->attempt ? a->attempt > b->attempt : a->created_ns > b->created_ns;
 }
 
-const struct container_status *newest_instance(const struct runtime_list *there, const char *name,
-                                               const char *sandbox)
+const struct container_status *newest_instance(const struct runtime_list *there, const char *name, const char *sandbox)
 {
         const struct container_status *best = NULL;
 

@@ -36,14 +36,14 @@ bool instance_succeeded(const struct container_status *c);
 int32_t instance_exit_code(const struct container_status *c);
 
 /* The newest instance of that name, in that sandbox or (NULL) in any. NULL: there is none. */
-const struct container_status *newest_instance(const struct runtime_list *there, const char *name,
-                                               const char *sandbox);
+const struct container_status *newest_instance(const struct runtime_list *there, const char *name, const char *sandbox);
 /* The newest one that is older than that. */
 const struct container_status *older_instance(const struct runtime_list *there, const struct container_status *than);
 /* NULL: there is none. */
 const struct sandbox_status *newest_sandbox(const struct runtime_list *there);
 
-/* Whether a container that ended with that code is to run again: its restartPolicyRules, its restartPolicy, the pod's. */
+/* Whether a container that ended with that code is to run again: its restartPolicyRules, its restartPolicy, the pod's.
+ */
 bool container_restarts(const struct json_object *pod, const struct container_def *def, int32_t exit_code);
 
 /* Element of an array of objects with that name; NULL: there is none. */

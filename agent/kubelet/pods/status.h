@@ -30,7 +30,7 @@ struct status_input {
         bool finished;               /* no container of it will be restarted */
         const char *failed_reason;   /* "Evicted", "DeadlineExceeded": Failed, whatever containers say; or NULL */
         const char *failed_message;
-        bool disrupted;              /* by the node: DisruptionTarget */
+        bool disrupted; /* by the node: DisruptionTarget */
         int64_t now_s;
 };
 

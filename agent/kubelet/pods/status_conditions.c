@@ -133,8 +133,8 @@ static const char *closed_gates(const struct status_job *j)
                 if (str_eq(status, "True"))
                         continue;
                 if (!c)
-                        one = arena_printf(j->mem, "corresponding condition of pod readiness gate \"%s\" does not exist.",
-                                           type);
+                        one = arena_printf(
+                                j->mem, "corresponding condition of pod readiness gate \"%s\" does not exist.", type);
                 else
                         one = arena_printf(j->mem, "the status of pod readiness gate \"%s\" is not \"True\", but %s",
                                            type, status);

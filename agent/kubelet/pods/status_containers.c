@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define LOST_CODE    137
-#define LOST_REASON  "ContainerStatusUnknown"
-#define LOST_MESSAGE "The container could not be located when the pod was terminated"
-#define GONE_MESSAGE "The container could not be located when the pod was deleted.  The container used to be Running"
+#define LOST_CODE        137
+#define LOST_REASON      "ContainerStatusUnknown"
+#define LOST_MESSAGE     "The container could not be located when the pod was terminated"
+#define GONE_MESSAGE     "The container could not be located when the pod was deleted.  The container used to be Running"
 #define START_ERROR_CODE 128
 
 static struct json_object *wrap(const char *key, struct json_object *o)
@@ -87,7 +87,8 @@ static struct json_object *terminated(const struct container_status *c, const ch
         return wrap("terminated", o);
 }
 
-/* What was told of that instance's end; borrowed, or NULL. It stays as it was told: its message is on no disk any more. */
+/* What was told of that instance's end; borrowed, or NULL. It stays as it was told: its message is on no disk any more.
+ */
 static struct json_object *told_end(const struct json_object *told, const struct container_status *c)
 {
         static const char *const states[] = {"state", "lastState"};
@@ -103,8 +104,7 @@ static struct json_object *told_end(const struct json_object *told, const struct
         return NULL;
 }
 
-static struct json_object *end_of(const struct json_object *told, const struct container_status *c,
-                                  const char *message)
+static struct json_object *end_of(const struct json_object *told, const struct container_status *c, const char *message)
 {
         struct json_object *t = told_end(told, c);
 
