@@ -85,7 +85,8 @@ LIB_datapath := $(O)/libdatapath.a
 LIB_agent := $(O)/libagent.a
 LIB_kubelet := $(O)/libkubelet.a
 LIB_cni   := $(O)/libcni.a
-PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni) $(if $(wildcard agent/kubelet/pods/pods.c),$(O)/fairlead-kubelet) $(O)/fairlead-shim
+KUBELET_MISSING := $(filter-out $(wildcard agent/kubelet/*/*.c),$(addprefix agent/kubelet/,pods/pods.c pods/spec.c volumes/volumes.c probes/probes.c server/server.c))
+PROGRAMS  := $(O)/fairlead-apiserver $(O)/fairlead-controller-manager $(O)/fairlead-scheduler $(O)/fairctl $(O)/fairlead-hollow $(if $(wildcard agent/main.c),$(O)/fairlead-agent) $(if $(wildcard cni/main.c),$(O)/fairlead-cni) $(if $(KUBELET_MISSING),,$(O)/fairlead-kubelet) $(O)/fairlead-shim
 
 .PHONY: all help FORCE
 .DELETE_ON_ERROR:

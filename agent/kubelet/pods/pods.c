@@ -195,8 +195,9 @@ static void view_of(struct worker *w, struct pod_view *ret)
                                  .source = w->source,
                                  .pod = w->pod,
                                  .status = w->status,
+                                 .admitted = w->admitted,
                                  .ending = worker_is_ending(w),
-                                 .ended = w->over || w->removing,
+                                 .ended = w->over || w->removing || w->rejected,
                                  .sandbox = w->sandbox,
                                  .netns = w->netns};
 }
