@@ -16,6 +16,7 @@ import os
 import subprocess
 import time
 
+import image
 import podlab
 import tap
 from cluster import Child, Cluster, is_ready, program
@@ -55,6 +56,12 @@ class KubeLab(Cluster):
         run(program("fairctl"), "pki", "init", os.path.join(self.server.data, "pki"), "--server", self.server.url, "--node", NODE)
         self.kubelet = Child(self.folder, "kubelet", self.kubelet_argv(), ready=self.kubelet_ready)
         self.kubelet.start()
+        self.until(self.has_image, 20)
+
+    def has_image(self):
+        """The kubelet has taken in what lay in its folder for images."""
+        nodes = self.items("/api/v1/nodes")
+        return any(IMAGE in i["names"] for n in nodes for i in n["status"].get("images", []))
 
     def furnish(self):
         """Addresses and the pod network's configuration: all in the lab's own network namespace, which has no way out."""
@@ -63,6 +70,8 @@ class KubeLab(Cluster):
         os.makedirs(f"{self.lab.folder}/cni")
         with open(f"{self.lab.folder}/cni/10-lab.conflist", "w", encoding="utf-8") as file:
             file.write(json.dumps(CONFLIST) % self.lab.folder)
+        image.busybox(self.path("layout"), "1")
+        image.drop(self.path("images"), IMAGE, self.path("layout"))
 
     def path(self, name):
         return f"{self.lab.folder}/{name}"

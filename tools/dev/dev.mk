@@ -6,7 +6,7 @@ C_DIRS   := bpf vmlinux userspace cni agent control tests tools
 C_FILES  := $(sort $(shell find $(C_DIRS) -path tools/dev/tests -prune -o \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null))
 TIDY_SRC := $(filter-out %.bpf.c,$(filter %.c,$(C_FILES)))
 
-.PHONY: deps check lint format tidy laws symbols install clean
+.PHONY: deps check lint format tidy laws symbols install reference clean
 
 deps: ## install the packages that are missing (apt; needs root)
 	@tools/dev/deps.sh
@@ -36,6 +36,9 @@ $(O)/tidy/%.ok: %.c $(O)/obj/%.o .clang-tidy tests/.clang-tidy
 	$(Q)mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(filter-out -W%,$(COMMON_CFLAGS) $(FILE_CFLAGS)) 2>$@.log || { cat $@.log; false; }
 	$(Q)touch $@
+
+reference: all ## write docs/reference.md from what the programs say of their flags
+	$(PYTHON) tools/dev/reference.py $(O) > docs/reference.md.tmp && mv docs/reference.md.tmp docs/reference.md
 
 UNITS := $(wildcard packaging/systemd/*.service)
 
