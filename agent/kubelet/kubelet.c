@@ -404,7 +404,6 @@ static int start(struct kubelet *k, struct err *reterr)
                 r = start_sources(k, reterr);
         if (r)
                 return r;
-        k->runtime.ops->on_change(k->runtime.rt, poke, k);
         collect_network(k);
         log_info("at work", "node=%s runtime=%s port=%u", c->node_name, k->runtime.ops->version(k->runtime.rt),
                  kubelet_server_port(k->server));
