@@ -21,6 +21,7 @@ struct spec_node {
         const char *log_dir;        /* "/var/log/pods" */
         const char *cgroup_root;    /* "" or "some/group": kubepods is below it */
         const char *seccomp_dir;    /* of Localhost profiles */
+        int64_t pod_pids_limit;     /* 0: none */
         const struct json_object *(*object)(
                 void *userdata); /* the Node, for resourceFieldRef's defaults; may be NULL */
         void *userdata;
@@ -40,10 +41,16 @@ struct spec {
         struct objects *objects;
         const struct service_links *services;
         const char *const *ips; /* of the sandbox; none yet: NULL */
+        /* Something that people should see and that stops nothing: a Warning Event of that reason. May be NULL. */
+        void (*warn)(void *userdata, const char *reason, const char *message);
+        void *userdata;
 };
 
 /* The first thing that is not supported, as "spec.volumes[0].nfs: ..."; NULL: all of it is. */
 const char *spec_unsupported(const struct json_object *pod, struct arena *mem);
+
+/* A sysctl that pods may not set here, as the message of the admission's reason "SysctlForbidden"; NULL: none. */
+const char *spec_forbidden_sysctl(const struct json_object *pod, struct arena *mem);
 
 /* "kubepods/burstable/podUID" below the root, and the pod's own limits. Returns "Guaranteed", ... */
 const char *spec_cgroup(const struct spec *s, struct arena *mem, const char **ret_path,

@@ -93,6 +93,7 @@ struct container_security {
         const char *user;      /* the image's USER, used when uid is -1; or NULL */
         const int64_t *groups; /* supplementary */
         size_t ngroups;
+        bool strict_groups; /* these alone; else those that the image's /etc/group has for the user, too */
         const char *const *add, *const *drop; /* capabilities without CAP_; "ALL"; NULL-terminated or NULL */
         enum seccomp_profile seccomp;
         const char *seccomp_file;

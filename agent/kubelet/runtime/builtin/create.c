@@ -176,7 +176,7 @@ static void keep_compiled(const struct container *c)
 static int make_spec(struct container *c, const struct container_config *config, struct arena *mem, struct err *reterr)
 {
         const struct container_security *s = &config->security;
-        struct oci_user_asked asked = {s->uid, s->gid, s->user, s->groups, s->ngroups};
+        struct oci_user_asked asked = {s->uid, s->gid, s->user, s->groups, s->ngroups, s->strict_groups};
         struct container_mount *mounts = arena_array(mem, struct container_mount, config->nmounts + EXTRA_MOUNTS);
         _cleanup_json_ struct json_object *seccomp = NULL, *spec = NULL;
         struct container_config full = *config;

@@ -136,7 +136,8 @@ int oci_user_resolve(const struct oci_user_asked *asked, const char *passwd, con
         r = choose_group(asked, of_group, group, &u, reterr);
         if (r)
                 return r;
-        add_memberships(&u, group, known ? line.field[0] : (struct str_span){"", 0});
+        if (!asked->strict)
+                add_memberships(&u, group, known ? line.field[0] : (struct str_span){"", 0});
         for (size_t i = 0; i < asked->ngroups; i++)
                 add_group(&u, (uint32_t)asked->groups[i]);
         *ret = u;

@@ -3,6 +3,7 @@
  * /etc/group, whose paths are resolved inside the image, whatever links it has. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -20,6 +21,7 @@ struct oci_user_asked {
         const char *user; /* "NAME|UID[:GROUP|GID]", "" or NULL: root; used when uid is not said */
         const int64_t *groups;
         size_t ngroups;
+        bool strict; /* what the image's /etc/group says of the user does not count */
 };
 
 /* Pure: passwd and group are the files' texts (""). -EINVAL: no such user or group, says which. */
