@@ -20,6 +20,8 @@ struct volumes_opts {
         struct objects *objects;
         const char *root; /* "/var/lib/fairlead/kubelet" */
         const char *node_name;
+        /* The Node, for limits that containers do not have; NULL or a result of NULL: they are 0 then. */
+        const struct json_object *(*node)(void *userdata);
         /* A token came or was renewed, removal ended, ...: look at the pod again. */
         void (*changed)(void *userdata, const char *pod_uid);
         void *userdata;
