@@ -338,6 +338,16 @@ void objects_release(struct objects *o, const char *pod_uid)
         free(h);
 }
 
+bool objects_answered(const struct objects *o, const char *pod_uid)
+{
+        const struct holding *h = hashmap_get(&o->holdings, pod_uid);
+
+        for (size_t i = 0; h && i < h->n; i++)
+                if (!h->v[i]->answered)
+                        return false;
+        return h != NULL;
+}
+
 int objects_get(const struct objects *o, enum object_kind kind, const char *ns, const char *name,
                 struct json_object **ret)
 {

@@ -30,6 +30,9 @@ DEFINE_CLEANUP(struct objects *, objects_free)
 void objects_hold(struct objects *o, const struct json_object *pod);
 void objects_release(struct objects *o, const char *pod_uid);
 
+/* Whether the API has answered for all that the pod holds. */
+bool objects_answered(const struct objects *o, const char *pod_uid);
+
 /* 0 and the object (borrowed until the next event); -ENOENT: the API says that there is none; -EAGAIN: nobody has
  * answered yet. Of held ones. */
 int objects_get(const struct objects *o, enum object_kind kind, const char *ns, const char *name,
