@@ -42,6 +42,7 @@ struct cli_command {
         const char *about;          /* more for --help: lines. NULL: nothing */
         const char *examples;       /* for --help: lines */
         bool prints, has_maps;      /* takes -o and --color; reads the pinned maps, which are opened for it */
+        bool maps_optional;         /* it also runs without maps: view_need_maps */
         bool hidden;                /* not in lists */
         int blind;                  /* exit status when the pinned maps cannot be opened; 0: 1 */
         int (*run)(struct view *v); /* the exit status */

@@ -12,6 +12,8 @@
 #include "ctl/commands.h"
 #include "ctl/fill.h"
 #include "ctl/hooks.h"
+#include "ctl/up/command.h"
+#include "ctl/up/status.h"
 #include "ctl/view.h"
 
 struct overview {
@@ -253,11 +255,13 @@ static void print_json(const struct overview *o)
         printf("%s}\n", b.data);
 }
 
-static int run(struct view *v)
+static int run_node(struct view *v)
 {
         struct overview o = {.view = v};
-        int r;
+        int r = view_need_maps(v);
 
+        if (r)
+                return r;
         gather(&o);
         if (v->json)
                 print_json(&o);
@@ -272,24 +276,46 @@ static int run(struct view *v)
         return r;
 }
 
+/* Of the cluster that is named, else of this node, else of all clusters that this machine has. */
+static int run(struct view *v)
+{
+        bool cluster = view_is_set(v, "--name") || (v->maps_result && command_any_cluster());
+
+        return cluster ? cluster_status(v) : run_node(v);
+}
+
+static const struct cli_flag flags[] = {CLUSTER_FLAG, {0}};
+
 const struct cli_command ctl_status = {
         .name = "status",
-        .summary = "this node's dataplane at a glance",
-        .about = "The agent and whether it is in step with the API; how packets go and where programs are attached; "
+        .summary = "this node's dataplane at a glance, or the clusters of `fairctl up`",
+        .flags = flags,
+        .about = "On a node: the agent and whether it is in step with the API; how packets go and where programs are "
+                 "attached; "
                  "what is\n"
                  "wrong, and which objects were skipped; how full the maps are. The exit status is 0 when all is well "
                  "and 1\n"
                  "when there is a problem.\n"
                  "\n"
-                 "Fields of -o json: running, synced, dropped, refused, problems, datapath (routing, masquerade, "
+                 "With --name, and on a machine without an agent that has clusters: their machines, what runs on each "
+                 "and\n"
+                 "which nodes are Ready. Fields of -o json: cluster, machine, on, pid, addresses, ready, programs "
+                 "(name, "
+                 "pid,\n"
+                 "starts, last), memory (bytes; proportional share of what is shared), problem.\n"
+                 "\n"
+                 "Fields of -o json on a node: running, synced, dropped, refused, problems, datapath (routing, "
+                 "masquerade, "
                  "socketPath,\n"
                  "hooks: program, device, ifindex, mode, attached), flows (connections, entriesUsed, entriesTimedOut, "
                  "entries,\n"
                  "sets, fullSets, inserted, evicted, expired, noRoom, stale, portCollisions, portsTakenOver),\n"
                  "maps (map, used, max, full: 0 to 1), agent (what the agent wrote into <run-dir>/status.json).\n",
         .examples = "fairctl status && echo healthy\n"
+                    "fairctl status --name fairlead\n"
                     "fairctl status -o json | jq '.maps[] | select(.full > 0.8)'\n",
         .prints = true,
         .has_maps = true,
+        .maps_optional = true,
         .run = run,
 };

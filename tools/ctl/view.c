@@ -80,9 +80,17 @@ int view_open(struct view *v)
         if (!v->cli.command->has_maps)
                 return 0;
         r = open_maps(v, &err);
-        if (r)
-                complain_maps(v, r, &err);
-        return r ? v->cli.command->blind ?: 1 : 0;
+        v->maps_result = r;
+        v->maps_err = err;
+        return v->cli.command->maps_optional ? 0 : view_need_maps(v);
+}
+
+int view_need_maps(struct view *v)
+{
+        if (!v->maps_result)
+                return 0;
+        complain_maps(v, v->maps_result, &v->maps_err);
+        return v->cli.command->blind ?: 1;
 }
 
 int view_open_quietly(struct view *v)

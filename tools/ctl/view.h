@@ -21,6 +21,8 @@ struct view {
         bool json;  /* -o json */
         bool color; /* --color, NO_COLOR, and whether stdout is a terminal */
         struct maps maps;
+        int maps_result; /* of opening them, where they are optional; and why it failed */
+        struct err maps_err;
         char **names; /* service ports' by id, as far as they were asked for; view_service_name */
         struct json_object *agent;
         bool agent_read;
@@ -30,6 +32,8 @@ struct view {
 int view_open(struct view *v);
 /* The maps alone, for who completes words: nothing is said. 0 or negative errno. */
 int view_open_quietly(struct view *v);
+/* 0 when the maps are open, else complains. For commands whose maps are optional. */
+int view_need_maps(struct view *v);
 void view_close(struct view *v);
 
 static inline const char *view_value(const struct view *v, const char *flag)

@@ -272,6 +272,34 @@ size_t groups_processes(const struct hierarchies *h, const char *path)
         return n;
 }
 
+struct each_process {
+        void (*fn)(void *userdata, const char *pid);
+        void *userdata;
+};
+
+static void tell_processes(void *userdata, const char *group)
+{
+        const struct each_process *e = userdata;
+        _cleanup_free_ char *procs = get(group, "cgroup.procs");
+        struct str_span line;
+
+        for (const char *rest = procs; rest && str_split(&rest, '\n', &line);)
+                if (line.n) {
+                        _cleanup_free_ char *pid = mem_strndup(line.s, line.n);
+
+                        e->fn(e->userdata, pid);
+                }
+}
+
+void groups_each_process(const struct hierarchies *h, const char *path, void (*fn)(void *userdata, const char *pid),
+                         void *userdata)
+{
+        _cleanup_free_ char *group = mem_printf("%s/%s", h->items[0].mount, path);
+        struct each_process e = {fn, userdata};
+
+        walk(group, tell_processes, &e);
+}
+
 int groups_remove(const struct hierarchies *h, const char *path, unsigned patience_ms, struct groups_end *ret,
                   struct err *reterr)
 {

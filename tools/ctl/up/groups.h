@@ -41,6 +41,9 @@ int groups_remove(const struct hierarchies *h, const char *path, unsigned patien
                   struct err *reterr);
 /* Processes of the v2 group and of those below it. */
 size_t groups_processes(const struct hierarchies *h, const char *path);
+/* Calls fn with the number of each of them, as text. */
+void groups_each_process(const struct hierarchies *h, const char *path, void (*fn)(void *userdata, const char *pid),
+                         void *userdata);
 bool groups_exist(const struct hierarchies *h, const char *path);
 /* Calls fn with the name of each cluster that has a group. */
 int groups_each(int (*fn)(void *userdata, const char *name), void *userdata);
