@@ -156,7 +156,9 @@ class Witness:
                   ("198.18.0.0", 15), ("198.51.100.0", 24))
     PREFIX_6 = 0xFD10  # all of the lab's IPv6 addresses
 
-    def __init__(self):
+    def __init__(self, more=()):
+        """more: further (address, bits) of IPv4."""
+        self.networks = (*self.NETWORKS_4, *more)
         program = self.program()
         code = ctypes.create_string_buffer(program)
         self.sockets = {}
@@ -173,7 +175,7 @@ class Witness:
         accept, v6 = [], []
         for offset in (12, 16):
             accept.append(_load(0x20, offset))  # ld [offset]
-            for address, bits in self.NETWORKS_4:
+            for address, bits in self.networks:
                 mask = 0xFFFFFFFF << (32 - bits) & 0xFFFFFFFF
                 accept += [struct.pack("=HBBI", 0x54, 0, 0, mask),
                            ("jeq", struct.unpack(">I", socket.inet_aton(address))[0]), _load(0x20, offset)]
