@@ -340,6 +340,7 @@ int http_client_new(const struct http_client_opts *opts, struct http_client **re
         c->unix_socket = mem_strdup(opts->unix_socket);
         c->user_agent = mem_strdup(opts->user_agent);
         c->insecure = opts->tls.insecure;
+        c->http2 = opts->http2;
         c->connect_timeout_ms = opts->connect_timeout_ms ? opts->connect_timeout_ms : 10000;
         r = set_up(c, opts, reterr);
         if (r)

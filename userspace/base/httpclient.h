@@ -34,6 +34,7 @@ struct http_client_opts {
         const char *user_agent;
         struct http_tls tls;
         uint32_t connect_timeout_ms; /* 0: 10 s */
+        bool http2;                  /* HTTP/2 at once, without TLS as well */
 };
 
 struct http_client;
@@ -55,6 +56,7 @@ struct http_client_request {
         uint32_t timeout_ms;       /* for all of it; 0: none */
         size_t limit;              /* of a collected answer; 0: 64 MiB */
         bool compressed;           /* ask for gzip; the answer comes unpacked */
+        bool connect_only;         /* nothing is sent: status stays 0, error tells whether there was a connection */
         const atomic_bool *cancel; /* http_do only: gives up within a second once true; may be NULL */
 };
 
@@ -62,6 +64,7 @@ struct http_client_response {
         int status;            /* 0: there was no answer */
         int error;             /* 0: complete; negative errno: broken off (status may be there) */
         char message[256];     /* what is wrong, when error is set */
+        int os_error;          /* errno of a connect that failed; 0: not known */
         struct strbuf headers; /* "Name: value\0" after each other */
         struct strbuf body;
 };
@@ -73,8 +76,8 @@ const char *http_response_header(const struct http_client_response *r, const cha
 void http_response_deinit(struct http_client_response *r);
 
 /*
- * Errors: -ECONNREFUSED (no connection), -ETIMEDOUT, -ECANCELED, -EFBIG (limit), -EPROTO (TLS: the certificates do not
- * fit), -ECONNRESET (broken off), -EIO (anything else), or what data returned.
+ * Errors: -ECONNREFUSED (no connection), -ETIMEDOUT, -ECANCELED, -EFBIG (limit; body has what is below it), -EPROTO
+ * (TLS: the certificates do not fit), -ECONNRESET (broken off), -EIO (anything else), or what data returned.
  */
 struct http_handler {
         /* Optional: bytes of the body of a 2xx answer as they come; status and headers are there. Any other body, or

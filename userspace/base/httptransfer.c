@@ -75,17 +75,16 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
         struct http_transfer *t = arg;
         bool ok = t->resp.status >= 200 && t->resp.status < 300;
         bool streamed = t->handler && t->handler->data;
+        size_t room = (streamed ? ERROR_LIMIT : t->limit) - t->resp.body.len;
 
         if (streamed && ok) {
                 t->verdict = t->handler->data(t->userdata, &t->resp, data, n);
                 return t->verdict < 0 ? 0 : n;
         }
-        if (t->resp.body.len + n > (streamed ? ERROR_LIMIT : t->limit)) {
+        strbuf_add(&t->resp.body, data, MIN(n, room));
+        if (n > room)
                 t->verdict = -EFBIG;
-                return 0;
-        }
-        strbuf_add(&t->resp.body, data, n);
-        return n;
+        return n > room ? 0 : n;
 }
 
 static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -159,7 +158,8 @@ static void set_connection(struct http_transfer *t, const struct http_client_req
 
         curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
-        curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+        curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
+                         c->http2 ? (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : (long)CURL_HTTP_VERSION_2TLS);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEP_IDLE_S);
         curl_easy_setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEP_INTERVAL_S);
@@ -188,6 +188,8 @@ int http_transfer_prepare(struct http_transfer *t, const struct http_client_requ
         t->limit = req->limit ? req->limit : DEFAULT_LIMIT;
         t->cancel = req->cancel;
         set_connection(t, req);
+        if (req->connect_only)
+                curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
         set_method(t, req);
         set_headers(t, req);
         curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->curl_error);
@@ -234,6 +236,7 @@ static int errno_of(CURLcode code)
 void http_transfer_finish(struct http_transfer *t, CURLcode result)
 {
         struct http_client_response *r = &t->resp;
+        long os_error = 0;
         const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(result);
 
         if (t->verdict < 0) {
@@ -242,6 +245,8 @@ void http_transfer_finish(struct http_transfer *t, CURLcode result)
         } else {
                 r->error = errno_of(result);
         }
+        if (curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error) == CURLE_OK)
+                r->os_error = (int)os_error;
         if (r->error)
                 snprintf(r->message, sizeof(r->message), "%s", text);
 }

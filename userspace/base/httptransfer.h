@@ -20,7 +20,7 @@ struct http_client {
         char *base_url, *unix_socket, *user_agent, *connect_to;
         struct curl_slist *connect_to_list;
         struct http_pem ca, cert, key;
-        bool insecure;
+        bool insecure, http2;
         uint32_t connect_timeout_ms;
 
         pthread_mutex_t lock; /* idle, nidle, calls */
