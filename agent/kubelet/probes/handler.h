@@ -25,6 +25,7 @@ struct handler_target {
         const struct json_object *container; /* its ports have names */
         const char *container_id;
         const char *pod_ip; /* or the node's */
+        bool hook;          /* of the container's lifecycle: any HTTP answer will do */
 };
 
 enum handler_outcome {
