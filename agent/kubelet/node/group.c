@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include "agent/kubelet/node/machine.h"
 #include "base/file.h"
 #include "base/str.h"
+
+#define DEPTH_MAX 8 /* of groups that a container makes itself */
 
 static const char *root_of(const struct cgroups *cg, enum cgroup_controller controller)
 {
@@ -132,4 +135,44 @@ uint64_t group_pids_limit(const struct cgroups *cg, const char *group, uint64_t 
         if (!max || !current || str_parse_u64(max, &limit) || str_parse_u64(current, ret_used))
                 return UINT64_MAX;
         return limit;
+}
+
+static uint64_t count_lines(const char *path)
+{
+        _cleanup_free_ char *text = NULL;
+        uint64_t lines = 0;
+        size_t n;
+
+        if (file_read(path, 1024UL * 1024, &text, &n, NULL))
+                return 0;
+        for (size_t i = 0; i < n; i++)
+                lines += text[i] == '\n';
+        return lines;
+}
+
+static uint64_t count_below(const char *path, int depth)
+{
+        char below[CGROUP_PATH_MAX];
+        DIR *dir = opendir(path);
+        struct dirent *e;
+        uint64_t sum = 0;
+
+        if (!dir)
+                return 0;
+        snprintf(below, sizeof(below), "%s/cgroup.procs", path);
+        sum = count_lines(below);
+        while (depth < DEPTH_MAX && (e = readdir(dir)))
+                if (e->d_type == DT_DIR && e->d_name[0] != '.' &&
+                    snprintf(below, sizeof(below), "%s/%s", path, e->d_name) < (int)sizeof(below))
+                        sum += count_below(below, depth + 1);
+        closedir(dir);
+        return sum;
+}
+
+uint64_t group_count_processes(const struct cgroups *cg, const char *group)
+{
+        char path[CGROUP_PATH_MAX];
+
+        cgroup_path(cg, group, path);
+        return count_below(path, 0);
 }

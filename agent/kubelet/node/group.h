@@ -16,3 +16,5 @@ uint64_t group_milli_cpus(const struct cgroups *cg, const char *group);
 int group_memory(const struct cgroups *cg, const char *group, uint64_t *ret_used, uint64_t *ret_working_set);
 /* How many processes and threads the group may have (UINT64_MAX: any) and has. */
 uint64_t group_pids_limit(const struct cgroups *cg, const char *group, uint64_t *ret_used);
+/* Processes in a group of v2 and those below it. */
+uint64_t group_count_processes(const struct cgroups *cg, const char *group);

@@ -3,12 +3,15 @@
 #pragma once
 
 #include "agent/kubelet/node/capacity.h"
+#include "agent/kubelet/node/disk.h"
 #include "agent/kubelet/node/group.h"
 #include "agent/kubelet/node/heartbeat.h"
 #include "agent/kubelet/node/machine.h"
+#include "agent/kubelet/node/monitor.h"
 #include "agent/kubelet/node/node.h"
 #include "agent/kubelet/node/registrar.h"
 #include "agent/kubelet/node/thresholds.h"
+#include "base/hashmap.h"
 
 struct node {
         struct node_opts opts;
@@ -28,6 +31,18 @@ struct node {
         char network_problem[512]; /* "": none */
         uint16_t port;
         uint64_t preemptions;
+
+        struct monitor *monitor;
+        struct disk *disk;
+        struct monitor_pod *candidates; /* pods that may be evicted, as listed last */
+        size_t ncandidates;
+        bool scanning_all, scanned_all; /* the scan of the disk counts, or counted, all pods */
+
+        char *links_dir;       /* of log_links.c */
+        struct hashmap linked; /* containers by id */
+        struct child *sweeping;
+        uint64_t looked_ms, swept_ms;
+        uint64_t images_freed;
         bool registered, asked_boot, sources_ready;
 };
 
@@ -36,3 +51,17 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 
 /* status.images: the 50 biggest. The caller owns it. */
 struct json_object *node_images(const struct images *im);
+
+/* pressure.c: the monitor of this node. */
+int pressure_new(struct node *n);
+/* Counts what pods with limits wrote, when it is time. */
+void pressure_scan(struct node *n);
+
+/* collect.c: what nobody needs any more. */
+void collect_leftovers(struct node *n);
+/* Frees about so many bytes of images, however young; true: something went. */
+bool collect_for_room(struct node *n, uint64_t bytes);
+
+/* log_links.c: links to the logs of containers, by which log collectors find them. */
+void log_links_follow(struct node *n);
+void log_links_sweep(struct node *n);

@@ -154,6 +154,15 @@ static void on_back(void *userdata)
 
 /* ---- time ---- */
 
+static void look(struct node *n)
+{
+        n->looked_ms = clock_mono_ms();
+        monitor_look(n->monitor, n->looked_ms);
+        pressure_scan(n);
+        log_links_follow(n);
+        collect_leftovers(n);
+}
+
 static void on_tick(void *userdata)
 {
         struct node *n = userdata;
@@ -161,17 +170,27 @@ static void on_tick(void *userdata)
 
         if (!str_eq(problem ? problem : "", n->network_problem))
                 registrar_poke(n->registrar, false);
-        loop_timer_set(n->tick, problem ? NOT_READY_MS : n->opts.monitor_period_ms);
+        if (clock_mono_ms() - n->looked_ms >= n->opts.monitor_period_ms)
+                look(n);
+        loop_timer_set(n->tick, MIN(problem ? NOT_READY_MS : UINT64_MAX, n->opts.monitor_period_ms));
 }
 
 /* ---- life ---- */
+
+/* "/var/log/pods" -> "/var/log/containers". */
+static char *beside(const char *folder, const char *name)
+{
+        const char *slash = strrchr(folder, '/');
+
+        return slash ? mem_printf("%.*s/%s", (int)(slash - folder), folder, name) : mem_strdup(name);
+}
 
 static void take_opts(struct node *n, const struct node_opts *opts)
 {
         n->opts = *opts;
         n->opts.cgroup_root = opts->cgroup_root ? opts->cgroup_root : "";
         n->opts.log_dir = opts->log_dir ? opts->log_dir : "/var/log/pods";
-        n->opts.log_links_dir = opts->log_links_dir ? opts->log_links_dir : "/var/log/containers";
+        n->links_dir = opts->log_links_dir ? mem_strdup(opts->log_links_dir) : beside(n->opts.log_dir, "containers");
         n->opts.max_pods = opts->max_pods ? opts->max_pods : 110;
         n->opts.image_gc_high_percent = opts->image_gc_high_percent ? opts->image_gc_high_percent : 85;
         n->opts.image_gc_low_percent = opts->image_gc_low_percent ? opts->image_gc_low_percent : 80;
@@ -219,6 +238,8 @@ static int make_parts(struct node *n)
         int r = loop_timer_new(n->opts.loop, on_tick, n, &n->tick);
 
         if (!r)
+                r = pressure_new(n);
+        if (!r)
                 r = heartbeat_new(&heartbeat, &n->heartbeat);
         return r ? r : registrar_new(&registrar, &n->registrar);
 }
@@ -228,6 +249,7 @@ int node_new(const struct node_opts *opts, struct node **ret, struct err *reterr
         _cleanup_(node_freep) struct node *n = mem_new(struct node);
         int r;
 
+        hashmap_init(&n->linked, HASHMAP_STR_OWNED);
         take_opts(n, opts);
         r = check_opts(n, reterr);
         if (r)
@@ -259,7 +281,14 @@ void node_free(struct node *n)
                 return;
         registrar_free(n->registrar);
         heartbeat_free(n->heartbeat);
+        monitor_free(n->monitor);
+        disk_free(n->disk);
+        if (n->sweeping)
+                child_forget(n->sweeping);
         loop_timer_free(n->tick);
+        hashmap_deinit(&n->linked);
+        free(n->links_dir);
+        free(n->candidates);
         json_object_put(n->local);
         json_object_put(n->capacity);
         json_object_put(n->allocatable);

@@ -32,7 +32,7 @@ struct node_opts {
         const char *const *taints; /* "key=value:Effect" at registration */
         const char *provider_id;   /* or NULL */
         const char *root_dir, *image_dir;
-        const char *log_dir, *log_links_dir; /* /var/log/pods, /var/log/containers */
+        const char *log_dir, *log_links_dir; /* /var/log/pods; "containers" beside it */
         const char *cgroup_root;             /* kubepods is below it; NULL: the hierarchies' roots */
         uint32_t max_pods;
         bool register_node;
