@@ -55,14 +55,12 @@ static void admit(struct look *l)
 
         if (w->admitted || worker_is_ending(w))
                 return;
-        w->admitted = true;
-        if (l->there.nsandboxes)
-                return;
-        unsupported = spec_unsupported(w->pod, &l->mem);
+        unsupported = l->there.nsandboxes ? NULL : spec_unsupported(w->pod, &l->mem);
         if (unsupported)
                 reject(w, "Unsupported", unsupported);
-        else if (o->admit && o->admit(o->userdata, w->pod, reason, &err))
+        else if (!l->there.nsandboxes && o->admit && o->admit(o->userdata, w->pod, reason, &err))
                 reject(w, reason, err.msg);
+        w->admitted = true;
 }
 
 static int64_t start_time_s(const struct worker *w)

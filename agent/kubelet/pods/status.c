@@ -267,26 +267,26 @@ static struct json_object *as_whole(const char *key, const struct json_object *v
         return copy;
 }
 
-static bool is_made_here(const char *key)
+/* Those that can go again; others are nobody's, or somebody else's. */
+static bool can_go(const char *key)
 {
-        static const char *const others[] = {"conditions", "nominatedNodeName", "resize", "resourceClaimStatuses",
-                                             "extendedResourceClaimStatus"};
+        static const char *const keys[] = {"reason", "message", "podIP", "podIPs"};
 
-        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-                if (str_eq(key, others[i]))
-                        return false;
-        return true;
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+                if (str_eq(key, keys[i]))
+                        return true;
+        return false;
 }
 
-struct json_object *status_patch(const char *uid, const struct json_object *known, const struct json_object *wanted)
+struct json_object *status_diff(const char *uid, const struct json_object *known, const struct json_object *wanted)
 {
         struct json_object *patch, *status = json_object_new_object(), *conditions;
 
         json_foreach (wanted, key, val)
-                if (is_made_here(key) && !json_equal(json_get(known, key), val))
+                if (!str_eq(key, "conditions") && !json_equal(json_get(known, key), val))
                         json_set(status, key, as_whole(key, val));
         json_foreach (known, gone, old)
-                if (is_made_here(gone) && !json_has(wanted, gone))
+                if (can_go(gone) && !json_has(wanted, gone))
                         json_set(status, gone, NULL);
         conditions = changed_conditions(json_get(known, "conditions"), json_get(wanted, "conditions"));
         if (conditions)

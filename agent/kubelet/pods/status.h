@@ -42,4 +42,4 @@ struct json_object *status_rejected(const struct status_input *in);
 /* Whether the kubelet speaks for conditions of that type. */
 bool status_owns_condition(const char *type);
 /* A strategic merge patch of what differs, with the uid; NULL: nothing does. The caller owns it. */
-struct json_object *status_patch(const char *uid, const struct json_object *known, const struct json_object *wanted);
+struct json_object *status_diff(const char *uid, const struct json_object *known, const struct json_object *wanted);

@@ -160,7 +160,7 @@ static void go_on(struct teller *t)
         if (t->call || t->gone || !t->wanted || !t->uid || t->wanted == t->done)
                 return;
         loop_timer_cancel(t->retry);
-        patch = status_patch(t->uid, t->known, t->wanted);
+        patch = status_diff(t->uid, t->known, t->wanted);
         if (patch)
                 send(t, patch);
         else
