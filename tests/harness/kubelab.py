@@ -67,8 +67,8 @@ class KubeLab(Cluster):
         """Addresses and the pod network's configuration: all in the lab's own network namespace, which has no way out."""
         run("ip", "link", "set", "lo", "up")
         run("ip", "addr", "add", f"{NODE_IP}/32", "dev", "lo")
-        os.makedirs(f"{self.lab.folder}/cni")
-        with open(f"{self.lab.folder}/cni/10-lab.conflist", "w", encoding="utf-8") as file:
+        os.makedirs(f"{self.lab.folder}/netconf")
+        with open(f"{self.lab.folder}/netconf/10-lab.conflist", "w", encoding="utf-8") as file:
             file.write(json.dumps(CONFLIST) % self.lab.folder)
         image.busybox(self.path("layout"), "1")
         image.drop(self.path("images"), IMAGE, self.path("layout"))
@@ -79,7 +79,7 @@ class KubeLab(Cluster):
     def kubelet_argv(self):
         pki = os.path.join(self.server.data, "pki")
         argv = [program("fairlead-kubelet"), "--kubeconfig", f"{pki}/kubelet-{NODE}.kubeconfig", "--node-name", NODE,
-                "--node-ip", NODE_IP, "--address", NODE_IP, "--client-ca-file", f"{pki}/ca.crt", "--cni-conf-dir", self.path("cni"),
+                "--node-ip", NODE_IP, "--address", NODE_IP, "--client-ca-file", f"{pki}/ca.crt", "--cni-conf-dir", self.path("netconf"),
                 "--cni-bin-dir", "/usr/lib/cni", "--root-dir", self.path("kubelet"), "--image-dir", self.path("images"),
                 "--run-dir", self.path("run"), "--log-dir", self.path("log"), "--pod-manifest-path", self.path("manifests"),
                 "--node-status-update-frequency", "1s"]
