@@ -242,7 +242,35 @@ static int init_server(struct pki *p)
         return r;
 }
 
-static int init_node(struct pki *p, const char *node)
+#define NODE_IPS_MAX 8
+
+/* What the kubelet serves with. ips: separated by commas, or NULL. */
+static int init_node_server(struct pki *p, const char *node, const char *user, const char *ips)
+{
+        static const char *const groups[] = {"system:nodes", NULL};
+        const char *const names[] = {node, NULL};
+        _cleanup_free_ char *file = mem_printf("kubelet-%s", node), *text = mem_strdup(ips ? ips : "");
+        const char *list[NODE_IPS_MAX + 1] = {0};
+        const struct x509_spec spec = {
+                .common_name = user,
+                .organizations = groups,
+                .dns_names = names,
+                .ips = list,
+                .server = true,
+                .lifetime_s = p->cert_lifetime_s,
+        };
+        char *rest = text, *ip;
+        size_t n = 0;
+
+        while ((ip = strsep(&rest, ",")))
+                if (*ip && n == NODE_IPS_MAX)
+                        return err_set(p->reterr, -EINVAL, "node \"%s\": at most %d addresses", node, NODE_IPS_MAX);
+                else if (*ip)
+                        list[n++] = ip;
+        return init_pair(p, file, &spec);
+}
+
+static int init_node(struct pki *p, const char *node, const char *ips)
 {
         _cleanup_free_ char *user = mem_printf("system:node:%s", node);
         _cleanup_free_ char *kubelet = mem_printf("kubelet-%s", node), *agent = mem_printf("agent-%s", node);
@@ -252,6 +280,8 @@ static int init_node(struct pki *p, const char *node)
         if (wrong)
                 return err_set(p->reterr, -EINVAL, "node \"%s\": %s", node, wrong);
         r = init_kubeconfig(p, kubelet, user, "system:nodes");
+        if (!r)
+                r = init_node_server(p, node, user, ips);
         return r ? r : init_kubeconfig(p, agent, user, "system:nodes");
 }
 
@@ -273,7 +303,7 @@ static int init_all(struct pki *p)
         for (size_t i = 0; i < ARRAY_SIZE(components) && !r; i++)
                 r = init_kubeconfig(p, components[i].name, components[i].user, components[i].group);
         for (size_t i = 0; p->opts->nodes && p->opts->nodes[i] && !r; i++)
-                r = init_node(p, p->opts->nodes[i]);
+                r = init_node(p, p->opts->nodes[i], p->opts->node_ips ? p->opts->node_ips[i] : NULL);
         return r;
 }
 

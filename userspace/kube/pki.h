@@ -11,10 +11,12 @@ struct pki_opts {
         const char *cluster;          /* the cluster's name in them; NULL: "fairlead" */
         const char *const *dns_names; /* of the API server, besides localhost and kubernetes.default.svc... */
         const char *const *ips;       /* of the API server, besides 127.0.0.1 and ::1; the kubernetes Service's too */
-        const char *const *nodes;     /* names of nodes that get kubelet-NAME.kubeconfig and agent-NAME.kubeconfig */
-        int64_t ca_lifetime_s;        /* 0: ten years */
-        int64_t cert_lifetime_s;      /* 0: one year; renewed by pki_init once two thirds are over */
-        int64_t now_s;                /* 0: the wall clock */
+        const char *const *nodes;     /* names of nodes that get a kubelet's certificate and kubeconfigs */
+        const char *const
+                *node_ips;       /* of each node, for its certificate: "192.0.2.1,2001:db8::1", or NULL; may be NULL */
+        int64_t ca_lifetime_s;   /* 0: ten years */
+        int64_t cert_lifetime_s; /* 0: one year; renewed by pki_init once two thirds are over */
+        int64_t now_s;           /* 0: the wall clock */
 };
 
 struct pki_result {
@@ -34,5 +36,7 @@ struct pki_result {
  *     admin.kubeconfig                 kubernetes-admin of system:masters
  *     controller-manager.kubeconfig scheduler.kubeconfig
  *     kubelet-NAME.kubeconfig agent-NAME.kubeconfig    system:node:NAME of system:nodes
+ *     kubelet-NAME.crt/.key            what the node's kubelet serves HTTPS with: for the DNS name NAME, by which the
+ * API server asks for it, and the node's addresses
  */
 int pki_init(const char *dir, const struct pki_opts *opts, struct pki_result *ret, struct err *reterr);

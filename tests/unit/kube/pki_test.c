@@ -44,6 +44,8 @@ static const char *const files[] = {
         "scheduler.kubeconfig",
         "kubelet-n1.kubeconfig",
         "agent-n1.kubeconfig",
+        "kubelet-n1.crt",
+        "kubelet-n1.key",
 };
 
 static const char *const nodes[] = {"n1", NULL};
@@ -96,7 +98,7 @@ static void a_first_run_makes_everything_private(void **state)
 {
         struct pki_result result = init(&plain);
 
-        assert_int_equal(result.made, 9);
+        assert_int_equal(result.made, 10);
         assert_int_equal(result.renewed + result.kept, 0);
         for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
                 _cleanup_free_ char *path = path_of(files[i]);
@@ -116,7 +118,7 @@ static void a_second_run_changes_nothing(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(files); i++)
                 before[i] = content(files[i]);
         result = init(&plain);
-        assert_int_equal(result.kept, 9);
+        assert_int_equal(result.kept, 10);
         assert_int_equal(result.made + result.renewed, 0);
         for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
                 _cleanup_free_ char *after = content(files[i]);
@@ -140,7 +142,7 @@ static void whatever_file_is_missing_the_next_run_completes(void **state)
                 unlink(path);
                 init(&plain);
                 assert_int_equal(access(path, R_OK), 0);
-                assert_int_equal(init(&plain).kept, 9);
+                assert_int_equal(init(&plain).kept, 10);
                 ca_after = content("ca.key");
                 assert_string_equal(ca, ca_after);
                 assert_int_equal(err.code, 0);
@@ -172,7 +174,7 @@ static void runs_that_are_killed_are_completed_by_the_next(void **state)
         print_message("%d of 40 were killed\n", killed);
         assert_true(killed > 0);
         init(&plain);
-        assert_int_equal(init(&plain).kept, 9); /* and teardown finds no other files */
+        assert_int_equal(init(&plain).kept, 10); /* and teardown finds no other files */
 }
 
 static void a_ca_without_its_key_is_not_replaced(void **state)
@@ -199,7 +201,7 @@ static void certificates_near_their_end_are_renewed(void **state)
         assert_int_equal(init(&later).renewed, 0);
         later.now_s = clock_wall_s() + 86400LL * 250;
         result = init(&later);
-        assert_int_equal(result.renewed, 7);
+        assert_int_equal(result.renewed, 8);
         assert_int_equal(result.kept, 2); /* CA and service account keys */
 }
 
@@ -207,6 +209,7 @@ static void changed_wishes_renew_only_what_they_touch(void **state)
 {
         static const char *const ips[] = {"10.96.0.1", "fd00::1", NULL};
         static const char *const names[] = {"api.example.com", NULL};
+        static const char *const node_ips[] = {"192.0.2.1,2001:db8::1"};
         struct pki_opts more = plain;
 
         init(&plain);
@@ -215,7 +218,10 @@ static void changed_wishes_renew_only_what_they_touch(void **state)
         assert_int_equal(init(&more).renewed, 1);
         assert_int_equal(init(&more).renewed, 0);
         more.server = "https://10.0.0.1:6443";
-        assert_int_equal(init(&more).kept, 4); /* all kubeconfigs are written anew */
+        assert_int_equal(init(&more).kept, 5); /* all kubeconfigs are written anew */
+        more.node_ips = node_ips;
+        assert_int_equal(init(&more).renewed, 1);
+        assert_int_equal(init(&more).renewed, 0);
 }
 
 static void a_bad_node_name_is_refused(void **state)
