@@ -14,6 +14,7 @@
 #include "apiserver/health.h"
 #include "apiserver/metrics.h"
 #include "apiserver/openapi.h"
+#include "apiserver/proxy/proxy.h"
 #include "apiserver/rest/rest.h"
 #include "apiserver/server.h"
 #include "apiserver/status.h"
@@ -71,12 +72,6 @@ static int handle_special(struct api_request *req, bool *ret_found)
         return 0;
 }
 
-static int needs_node(struct api_request *req)
-{
-        return api_fail(req, 501, "%s/%s needs a connection to the node's kubelet, which this server does not make yet",
-                        req->plural, req->subresource);
-}
-
 static uint16_t allowed_verbs(const struct api_request *req)
 {
         return req->subresource ? req->sub->verbs : req->resource->verbs;
@@ -116,12 +111,12 @@ static int handle_resource(struct api_request *req)
         if (!fits_verb(req))
                 return api_fail_method(req);
         r = check_scope(req);
+        if (!r && proxy_handles(req)) /* its options are for somebody else */
+                return same(req->subresource, "proxy") ? proxy_location(req) : proxy_pod_stream(req);
         if (!r)
                 r = api_options_parse(req);
         if (r)
                 return r;
-        if (allowed_verbs(req) & VERB_CONNECT || same(req->subresource, "log"))
-                return needs_node(req);
         if (same(req->subresource, "token"))
                 return api_fail(req, 501, "service account tokens are not issued by this server yet");
         for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {

@@ -33,6 +33,13 @@ static const char help[] =
         "  --max-requests-inflight N  further requests get 429 (default 400; watches do not count)\n"
         "Certificates of your own (all three or none; else DIR/pki is made and renewed):\n"
         "  --tls-cert-file FILE --tls-private-key-file FILE --client-ca-file FILE\n"
+        "Kubelets (logs, exec, attach, port-forward, nodes/proxy; certificates by default those of DIR/pki):\n"
+        "  --kubelet-certificate-authority FILE     signs the kubelets' certificates, which are for their nodes' "
+        "names\n"
+        "  --kubelet-client-certificate FILE --kubelet-client-key FILE    what is shown to kubelets\n"
+        "  --kubelet-preferred-address-types LIST   of a Node's addresses, those that are IPs (default\n"
+        "                                           InternalIP,ExternalIP,Hostname)\n"
+        "  --kubelet-insecure-tls                   do not verify kubelets: whoever is in between can read and answer\n"
         "Cluster:\n"
         "  --service-cluster-ip-range CIDR[,CIDR]   addresses of Services, one range per family (default "
         "10.96.0.0/16)\n"
@@ -77,6 +84,11 @@ static const struct flag {
         {"tls-cert-file", FLAG_TEXT, IN(cert_file)},
         {"tls-private-key-file", FLAG_TEXT, IN(key_file)},
         {"client-ca-file", FLAG_TEXT, IN(client_ca_file)},
+        {"kubelet-certificate-authority", FLAG_TEXT, IN(kubelet_ca_file)},
+        {"kubelet-client-certificate", FLAG_TEXT, IN(kubelet_cert_file)},
+        {"kubelet-client-key", FLAG_TEXT, IN(kubelet_key_file)},
+        {"kubelet-preferred-address-types", FLAG_TEXT, IN(kubelet_address_types)},
+        {"kubelet-insecure-tls", FLAG_TRUE, IN(kubelet_insecure)},
         {"service-cluster-ip-range", FLAG_TEXT, IN(service_cidr)},
         {"service-node-port-range", FLAG_TEXT, IN(node_port_range)},
         {"event-ttl", FLAG_SECONDS, IN(event_ttl_seconds)},
@@ -207,6 +219,25 @@ static void check_node_ports(const char *range)
                 die(2, "--service-node-port-range %s: use two ports, the lower one first", range);
 }
 
+static void check_address_types(const char *list)
+{
+        static const char *const known[] = {"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"};
+        const char *rest = list;
+        struct str_span word;
+
+        while (rest && str_split(&rest, ',', &word)) {
+                size_t i = 0;
+
+                while (i < ARRAY_SIZE(known) && !str_span_eq(word, known[i]))
+                        i++;
+                if (i == ARRAY_SIZE(known))
+                        die(2,
+                            "--kubelet-preferred-address-types %s: use InternalIP, ExternalIP, Hostname, InternalDNS, "
+                            "ExternalDNS, separated by commas",
+                            list);
+        }
+}
+
 static void check(const struct server_config *c)
 {
         struct ipaddr ip;
@@ -215,6 +246,9 @@ static void check(const struct server_config *c)
                 die(2, "--data-dir DIR is required: the folder where the cluster's state is kept; see --help");
         if (ipaddr_parse(c->bind_address, &ip))
                 die(2, "--bind-address %s: use an IP address", c->bind_address);
+        if (!c->kubelet_cert_file != !c->kubelet_key_file)
+                die(2, "--kubelet-client-certificate and --kubelet-client-key go together: give both or none");
+        check_address_types(c->kubelet_address_types);
         check_service_ranges(c->service_cidr);
         check_node_ports(c->node_port_range);
         if (c->advertise_address && ipaddr_parse(c->advertise_address, &ip))

@@ -10,6 +10,7 @@ struct flags {
         struct server_config server;
         const char *server_names[SERVER_NAMES_MAX + 1]; /* further names for the certificate */
         size_t nserver_names;
+        char *own_kubelet_files[3]; /* those of server's that are ours: CA, certificate, key */
 };
 
 /* Fills f, defaults included. Ends the process with a message for --help, --version and whatever is wrong (status 2).

@@ -10,6 +10,7 @@
 
 #include "apiserver/alloc/ipaddr.h"
 #include "apiserver/flags.h"
+#include "apiserver/proxy/proxy.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -87,13 +88,23 @@ static int prepare_pki(struct flags *f, uint16_t port, struct err *reterr)
         c->cert_file = mem_printf("%s/apiserver.crt", dir);
         c->key_file = mem_printf("%s/apiserver.key", dir);
         c->client_ca_file = mem_printf("%s/ca.crt", dir);
+        if (!c->kubelet_ca_file)
+                c->kubelet_ca_file = f->own_kubelet_files[0] = mem_printf("%s/ca.crt", dir);
+        if (!c->kubelet_cert_file) {
+                c->kubelet_cert_file = f->own_kubelet_files[1] = mem_printf("%s/apiserver-kubelet-client.crt", dir);
+                c->kubelet_key_file = f->own_kubelet_files[2] = mem_printf("%s/apiserver-kubelet-client.key", dir);
+        }
         free((char *)opts.server);
         free(dir);
         return r;
 }
 
-static void forget_pki(struct server_config *c)
+static void forget_pki(struct flags *f)
 {
+        struct server_config *c = &f->server;
+
+        for (size_t i = 0; i < ARRAY_SIZE(f->own_kubelet_files); i++)
+                free(TAKE_PTR(f->own_kubelet_files[i]));
         free((char *)TAKE_PTR(c->cert_file));
         free((char *)TAKE_PTR(c->key_file));
         free((char *)TAKE_PTR(c->client_ca_file));
@@ -143,6 +154,8 @@ static void wait_for_end(struct server *s, const sigset_t *signals)
                 if (http_server_reload(s->http, &err))
                         log_error("the certificates cannot be read again; the old ones stay", "error=%s", err.msg);
                 else
+                        proxy_reload(s->proxy);
+                if (!*err.msg)
                         log_info("certificates were read again", "file=%s", s->config.cert_file);
         }
         log_info("ending", "signal=%s", strsignal(sig));
@@ -183,7 +196,7 @@ static int serve(struct flags *f)
         supervisor_notify("STOPPING=1");
         server_stop(s);
         if (own_pki)
-                forget_pki(&f->server);
+                forget_pki(f);
         return 0;
 }
 

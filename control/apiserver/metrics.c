@@ -59,6 +59,8 @@ static const char *verb_label(const struct api_request *r)
 
         if (str_eq(r->verb, "list") && strstr(r->http->query, "watch=") && !strstr(r->http->query, "watch=false"))
                 return "WATCH";
+        if (r->sub && r->sub->verbs & VERB_CONNECT)
+                return "CONNECT";
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (str_eq(r->verb, names[i][0]))
                         return names[i][1];

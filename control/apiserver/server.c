@@ -5,6 +5,7 @@
 #include "apiserver/internal.h"
 #include "apiserver/metrics.h"
 #include "apiserver/peek.h"
+#include "apiserver/proxy/proxy.h"
 #include "apiserver/server.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -135,13 +136,27 @@ static int listen_https(struct server *s, struct err *reterr)
         return http_server_new(&c, &app, &s->http, reterr);
 }
 
+static int open_proxy(struct server *s, struct err *reterr)
+{
+        const struct proxy_config c = {
+                .ca_file = s->config.kubelet_ca_file,
+                .cert_file = s->config.kubelet_cert_file,
+                .key_file = s->config.kubelet_key_file,
+                .insecure = s->config.kubelet_insecure,
+        };
+
+        return proxy_new(&c, &s->proxy, reterr);
+}
+
 /* ---- life ---- */
 
 static void server_free(struct server *s)
 {
         background_stop(s->background);
+        proxy_drain(s->proxy);
         if (s->http)
                 http_server_stop(s->http, STOP_GRACE_MS);
+        proxy_free(s->proxy);
         store_close(s->store); /* ends the thread that feeds the caches */
         cache_set_close(s->caches);
         alloc_free(s->alloc);
@@ -161,6 +176,8 @@ static int server_open(struct server *s, struct err *reterr)
                 r = open_store(s, reterr);
         if (!r)
                 r = cache_set_open(s->store, observe, s, &s->caches, reterr);
+        if (!r)
+                r = open_proxy(s, reterr);
         if (!r)
                 r = listen_https(s, reterr);
         if (!r)

@@ -24,6 +24,12 @@ struct server_config {
         int64_t event_ttl_seconds;
         int64_t history_seconds; /* how long old revisions are kept for paging and watches */
         bool skip_store_check;
+
+        /* How kubelets are reached. */
+        const char *kubelet_ca_file;                      /* NULL: no kubelet can be verified */
+        const char *kubelet_cert_file, *kubelet_key_file; /* what is shown to them; NULL: nothing */
+        const char *kubelet_address_types;                /* "InternalIP,ExternalIP"; NULL: the default */
+        bool kubelet_insecure;                            /* their certificates are not verified */
 };
 
 struct server {
@@ -37,6 +43,7 @@ struct server {
         struct http_server *http;
         struct metrics *metrics;
         struct background *background;
+        struct proxy *proxy; /* NULL: nothing is passed on */
         _Atomic bool ready, stopping;
         uint64_t start_mono_ns;
         int64_t (*wall_ns)(void); /* NULL: the clock; tests bring time of their own */

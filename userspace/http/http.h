@@ -51,6 +51,8 @@ struct http_request {
 /* The first header of that name (any case), or NULL. */
 const char *http_header(const struct http_request *req, const char *name);
 
+#define HTTP_SOURCE_BROKEN (-2)
+
 struct http_stream; /* the server's side of a streamed answer */
 
 /*
@@ -61,7 +63,8 @@ struct http_source {
         /* Once, before the first read: stream is what http_stream_wake wants. */
         void (*start)(struct http_source *s, struct http_stream *stream);
         /* Puts up to max (>= 16 KiB) bytes into buf. Returns their number, 0 for "nothing now, I will wake", -1 for the
-         * end. A source that has more than max puts the rest at the next call. */
+         * end, HTTP_SOURCE_BROKEN when that is not all there should have been (the client then sees no proper end). A
+         * source that has more than max puts the rest at the next call. */
         ssize_t (*read)(struct http_source *s, char *buf, size_t max);
         /* Once, at the end, also when the client went away (then perhaps without start): releases everything. No wake
          * may come after it returns. The request and its arena are there until then. */

@@ -105,6 +105,8 @@ enum step conn_stream(struct conn *c)
                 return tls_send(c, buf, (size_t)n) == IO_DEAD ? STEP_DEAD : STEP_AGAIN;
         }
         n = c->loop->draining ? -1 : x->res.source->read(x->res.source, buf, RECORD_SIZE);
+        if (n == HTTP_SOURCE_BROKEN)
+                return STEP_DEAD;
         if (n < 0)
                 return end_stream(c);
         return n ? send_chunk(c, buf, (size_t)n) : STEP_WAIT;

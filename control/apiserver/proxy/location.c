@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pods/proxy, services/proxy, nodes/proxy: any request, sent on to an address that an object names. */
+#include <string.h>
+
+#include "apiserver/proxy/target.h"
+#include "apiserver/server.h"
+#include "apiserver/status.h"
+#include "base/random.h"
+#include "base/str.h"
+
+static int bad_id(struct api_request *req, const char *what)
+{
+        return api_fail(req, 400, "invalid %s request \"%s\"", what, req->name);
+}
+
+static int not_found(struct api_request *req, const char *kind, const char *name)
+{
+        struct status s = {.code = 404, .name = name, .kind = kind};
+
+        s.message = arena_printf(req->arena, "%s \"%s\" not found", kind, name);
+        return api_fail_status(req, &s);
+}
+
+static int set_scheme(const struct proxy_id *id, struct proxy_target *t)
+{
+        bool tls = str_eq(id->scheme, "https");
+
+        t->tls = tls ? PROXY_TLS_ANY : PROXY_PLAIN;
+        if (!t->port)
+                t->port = tls ? 443 : 80;
+        return 0;
+}
+
+static int check_address(struct api_request *req, const char *ip)
+{
+        return ip && proxy_may_reach(ip) ? 0 : api_fail(req, 400, "address not allowed");
+}
+
+/* ---- pods ---- */
+
+static int64_t first_port(const struct json_object *pod)
+{
+
+        json_array_foreach (json_at(pod, "spec.containers"), i, c)
+                if (json_len(json_get(c, "ports")))
+                        return json_get_i64(json_idx(json_get(c, "ports"), 0), "containerPort", 0);
+        return 0;
+}
+
+static int locate_pod(struct api_request *req, const struct proxy_id *id, struct proxy_target *t)
+{
+        _cleanup_json_ struct json_object *pod = proxy_object(req, "pods", req->namespace, id->name);
+        const char *ip;
+
+        if (!pod)
+                return not_found(req, "pods", id->name);
+        if (*id->port && (str_parse_u16(id->port, &t->port) || !t->port))
+                return bad_id(req, "pod");
+        if (!*id->port)
+                t->port = (uint16_t)first_port(pod);
+        ip = json_at_str(pod, "status.podIP");
+        if (check_address(req, ip))
+                return API_ANSWERED;
+        t->ip = arena_strdup(req->arena, ip);
+        return set_scheme(id, t);
+}
+
+/* ---- services ---- */
+
+/* The name of the port that a number means; a name stays what it is. 0 or API_ANSWERED. */
+static int port_name(struct api_request *req, const struct proxy_id *id, const struct json_object *svc,
+                     const char **ret)
+{
+        uint16_t number;
+
+        *ret = id->port;
+        if (!*id->port || str_parse_u16(id->port, &number))
+                return 0;
+        json_array_foreach (json_at(svc, "spec.ports"), i, p)
+                if (json_get_i64(p, "port", 0) == number) {
+                        const char *name = json_get_str(p, "name");
+
+                        *ret = name ? arena_strdup(req->arena, name) : "";
+                        return 0;
+                }
+        return api_fail(req, 503, "no service port %u found for service \"%s\"", number, id->name);
+}
+
+static bool is_of_service(const void *userdata, const struct object *o)
+{
+        for (uint32_t i = 0; i < o->nlabels; i++)
+                if (str_eq(o->labels[i].key, "kubernetes.io/service-name"))
+                        return str_eq(o->labels[i].value, userdata);
+        return false;
+}
+
+/* Of all that are ready, each with the same chance (a sample of one). */
+struct choice {
+        const char *port;
+        const char *ip;
+        uint16_t number;
+        uint64_t seen;
+};
+
+static uint16_t slice_port(const struct json_object *slice, const char *name)
+{
+
+        json_array_foreach (json_get(slice, "ports"), i, p) {
+                const char *its = json_get_str(p, "name");
+
+                if (str_eq(its ? its : "", name))
+                        return (uint16_t)json_get_i64(p, "port", 0);
+        }
+        return 0;
+}
+
+static void consider(struct api_request *req, const struct json_object *slice, struct choice *c)
+{
+        uint16_t port = slice_port(slice, c->port);
+
+        if (!port)
+                return;
+        json_array_foreach (json_get(slice, "endpoints"), i, e) {
+                struct json_object *address = json_idx(json_get(e, "addresses"), 0);
+
+                if (!json_at_bool(e, "conditions.ready", true) || !json_is_string(address))
+                        continue;
+                if (random_below(++c->seen))
+                        continue;
+                c->ip = arena_strdup(req->arena, json_object_get_string(address));
+                c->number = port;
+        }
+}
+
+static void choose_endpoint(struct api_request *req, const char *service, struct choice *c)
+{
+        struct cache_filter f = {.namespace = req->namespace, .match = is_of_service, .userdata = service};
+        struct object_list list = OBJECT_LIST_NULL;
+
+        cache_list(cache_find(req->server->caches, "discovery.k8s.io", "endpointslices"), &f, NULL, 0, &list, NULL);
+        for (size_t i = 0; i < list.n; i++) {
+                _cleanup_json_ struct json_object *slice = object_tree(list.items[i]);
+
+                consider(req, slice, c);
+        }
+        object_list_deinit(&list);
+}
+
+static int locate_service(struct api_request *req, const struct proxy_id *id, struct proxy_target *t)
+{
+        _cleanup_json_ struct json_object *svc = proxy_object(req, "services", req->namespace, id->name);
+        struct choice c = {0};
+        int r;
+
+        if (!svc)
+                return not_found(req, "services", id->name);
+        r = port_name(req, id, svc, &c.port);
+        if (r)
+                return r;
+        choose_endpoint(req, id->name, &c);
+        if (!c.ip)
+                return api_fail(req, 503, "no endpoints available for service \"%s\"", req->name);
+        if (check_address(req, c.ip))
+                return API_ANSWERED;
+        t->ip = c.ip;
+        t->port = c.number;
+        return set_scheme(id, t);
+}
+
+/* ---- nodes ---- */
+
+static int locate_node(struct api_request *req, const struct proxy_id *id, struct proxy_target *t)
+{
+        _cleanup_json_ struct json_object *node = proxy_object(req, "nodes", NULL, id->name);
+        uint16_t port = 0;
+        int r;
+
+        if (!node)
+                return not_found(req, "nodes", id->name);
+        if (*id->port && (str_parse_u16(id->port, &port) || !port))
+                return bad_id(req, "node");
+        r = proxy_kubelet(req, node, t);
+        if (r || !port || port == t->port)
+                return r;
+        if (check_address(req, t->ip)) /* not the kubelet: somebody else on that node */
+                return API_ANSWERED;
+        t->port = port;
+        return set_scheme(id, t);
+}
+
+/* ---- ---- */
+
+/* As for a web page whose relative links should work: a location without a path ends in a slash. */
+static int redirect(struct api_request *req)
+{
+        const char *query = req->http->query;
+
+        api_header(req, "Location", arena_printf(req->arena, "%s/%s%s", req->http->path, *query ? "?" : "", query));
+        req->res->status = 301;
+        return API_ANSWERED;
+}
+
+int proxy_location(struct api_request *req)
+{
+        static const struct {
+                const char *plural, *what;
+                int (*locate)(struct api_request *req, const struct proxy_id *id, struct proxy_target *t);
+        } kinds[] = {
+                {"pods", "pod", locate_pod},
+                {"services", "service", locate_service},
+                {"nodes", "node", locate_node},
+        };
+        struct proxy_target t = {.style = PROXY_HTTP};
+        const char *query = req->http->query;
+        struct proxy_id id;
+        size_t i = 0;
+        int r;
+
+        while (i < ARRAY_SIZE(kinds) - 1 && !str_eq(kinds[i].plural, req->plural))
+                i++;
+        if (!proxy_id_parse(req->arena, req->name, &id))
+                return bad_id(req, kinds[i].what);
+        r = kinds[i].locate(req, &id, &t);
+        if (r)
+                return r;
+        if (!req->subpath && !str_has_suffix(req->http->path, "/"))
+                return redirect(req);
+        t.path = arena_printf(req->arena, "/%s%s%s", req->subpath ? req->subpath : "", *query ? "?" : "", query);
+        return proxy_pass(req, &t);
+}
