@@ -21,6 +21,14 @@ from lab_place import alive, cgroup2  # noqa: E402
 NETWORKS = (("10.64.0.0", 10), ("10.128.0.0", 10))
 
 
+MAKE_IMAGE = """
+layout=$1
+umoci init --layout "$layout" && umoci new --image "$layout:1"
+mkdir "$layout.root" && cp /bin/busybox "$layout.root/"
+umoci insert --image "$layout:1" "$layout.root" /bin
+skopeo --insecure-policy copy "oci:$layout:1" "docker-archive:$2:example.test/other:2"
+"""
+
 # ---- what there is on this machine
 
 def lines(path):
@@ -166,6 +174,25 @@ def changes_size(fleet):
     tap.ok(code == 1 and "is no node" in errors, "the control plane cannot be removed", errors)
 
 
+def takes_images(fleet):
+    """What each node finds in its image folder's load/, when there is no kubelet that takes it at once."""
+    layout, archive = f"{fleet.tmp}/layout", f"{fleet.tmp}/busybox.tar"
+    subprocess.run(["sh", "-ec", MAKE_IMAGE, "sh", layout, archive], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    code, _, errors = fleet.fairctl("image", "load", layout, check=False)
+    tap.ok(code == 1 and "give its name" in errors, "an image without a name needs one", errors)
+    _, out, _ = fleet.fairctl("image", "load", layout, "example.test/box:1")
+    tap.like(out, r"^example\.test/box:1 is on", "a layout is loaded under a name")
+    _, out, _ = fleet.fairctl("image", "load", archive)
+    tap.like(out, r"^example\.test/other:2 is on", "an archive under its own")
+    if not has_kubelet():
+        load = f"{fleet.folder}/machines/node-3/disk/var/lib/fairlead/images/load"
+        tap.is_(sorted(os.listdir(load)), ["example.test%2Fbox%3A1.oci", "example.test%2Fother%3A2.tar"], "it is on the disks")
+    for path, text in (("/etc/passwd", "is no image"), ("/nowhere", "No such file")):
+        code, _, errors = fleet.fairctl("image", "load", path, check=False)
+        tap.ok(code == 1 and text in errors, f"{path} is refused", errors)
+
+
 def runs_pods(fleet):
     if not has_kubelet():
         tap.skip("nodes are Ready", "fairlead-kubelet has not been built")
@@ -218,8 +245,8 @@ def main():
     witness = lab_kernel.Witness(NETWORKS)
     tap.ok(cgroup2(), "cgroup v2 is there")
     with Fleet(nodes=3) as fleet:
-        for story in (comes_up, says_no, runs_pods, is_a_network, has_a_disk, loses_power, looks_after_programs, changes_size,
-                      stand_side_by_side):
+        for story in (comes_up, says_no, runs_pods, is_a_network, has_a_disk, loses_power, looks_after_programs, takes_images,
+                      changes_size,                       stand_side_by_side):
             story(fleet)
     check_gone(fleet.name, "down")
     for file in ("", "cluster.json", "machines/fabric/pid", "machines/control-plane/pid", "machines/node-1/lock",

@@ -10,6 +10,7 @@
 #include "ctl/commands.h"
 #include "ctl/up/boot.h"
 #include "ctl/up/command.h"
+#include "ctl/up/images.h"
 #include "ctl/up/remove.h"
 #include "ctl/up/spec.h"
 #include "kube/client.h"
@@ -92,6 +93,8 @@ static int add(struct job *j)
         cluster_add_node(c, number);
         j->machine = machine_node(number);
         r = cluster_save(c, &j->err);
+        if (!r)
+                r = image_give(c, &j->machine, NULL, &j->err);
         return r ? r : bring_up(j);
 }
 
