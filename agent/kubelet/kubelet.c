@@ -200,7 +200,9 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
                                                        .crun = c->crun,
                                                        .cni_conf_folder = c->cni_conf_dir,
                                                        .cni_bin_folders = c->cni_bin_dirs,
-                                                       .cni_timeout_ms = (uint64_t)c->cni_timeout_ms},
+                                                       .cni_timeout_ms = (uint64_t)c->cni_timeout_ms,
+                                                       .log_max_bytes = (uint32_t)MIN(c->log_max_bytes, UINT32_MAX),
+                                                       .log_max_files = c->log_max_files},
                                 &k->runtime, reterr);
         return r;
 }

@@ -187,6 +187,7 @@ static int prepare(struct container *c, const struct shim_words *w)
 {
         struct text pid = {0};
         sigset_t signals;
+        int r;
 
         setsid();
         c->words = w;
@@ -206,9 +207,14 @@ static int prepare(struct container *c, const struct shim_words *w)
         c->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
         c->dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->listener = listen_at("attach");
-        c->log = open_log(w->log);
-        if (c->signals < 0 || c->dir < 0 || c->listener < 0 || (w->log && c->log < 0))
+        if (c->signals < 0 || c->dir < 0 || c->listener < 0)
                 return -errno;
+        c->log.path = w->log;
+        c->log.limit = w->log_limit;
+        c->log.keep = w->log_files;
+        r = log_file_open(&c->log);
+        if (r)
+                return r;
         text_add_i64(&pid, getpid());
         return write_file_atomic(c->dir, "shim", pid.s);
 }

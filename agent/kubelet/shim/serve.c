@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,27 +26,11 @@ int64_t wall_ns(void)
         return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-int open_log(const char *path)
-{
-        return path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
-}
-
-/* On a full disk the line is lost, not half of it: the next one begins on a line of its own. */
 static void write_log(void *userdata, const struct iovec *v, size_t n)
 {
         struct container *c = userdata;
-        size_t whole = 0;
-        ssize_t w;
 
-        for (size_t i = 0; i < n; i++)
-                whole += v[i].iov_len;
-        w = c->log >= 0 ? writev(c->log, v, (int)n) : (ssize_t)whole;
-        if (w > 0 && (size_t)w < whole) {
-                struct stat st;
-
-                if (!fstat(c->log, &st) && ftruncate(c->log, st.st_size - w))
-                        return;
-        }
+        log_file_write(&c->log, wall_ns(), v, n);
 }
 
 static void drop_client(struct client *k)
@@ -228,23 +211,13 @@ static void reap(struct container *c)
         }
 }
 
-static void reopen_log(struct container *c)
-{
-        int fd = open_log(c->words->log);
-
-        if (fd < 0) /* the old one is better than none */
-                return;
-        close(c->log);
-        c->log = fd;
-}
-
 static void hear_signals(struct container *c)
 {
         struct signalfd_siginfo info;
 
         while (read(c->signals, &info, sizeof(info)) == sizeof(info))
                 if (info.ssi_signo == SIGHUP)
-                        reopen_log(c);
+                        log_file_reopen(&c->log);
         reap(c);
 }
 

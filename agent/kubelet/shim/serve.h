@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "agent/kubelet/shim/logfile.h"
 #include "agent/kubelet/shim/logline.h"
 #include "agent/kubelet/shim/shim.h"
 
@@ -25,7 +26,7 @@ struct client {
 
 struct container {
         const struct shim_words *words;
-        int dir, signals, listener, log;
+        int dir, signals, listener;
         int in, out, err; /* ends of the shim; -1: none any more. With a terminal in and out are the same */
         pid_t init;
         bool ended;
@@ -34,11 +35,11 @@ struct container {
         int64_t finished_ns;
         struct client clients[CLIENTS_MAX];
         struct log_stream logs[2];
+        struct log_file log;
         char input[4096]; /* what the container has not taken yet */
         size_t input_at, input_used;
 };
 
 int64_t wall_ns(void);
-int open_log(const char *path);
 /* Returns when the first process has ended, its output is written, and no process of it is left. */
 void serve(struct container *c);

@@ -35,7 +35,8 @@ struct shim_words {
         const char *v1[8];      /* cgroup.procs files to write oneself into */
         const char *sysctl[32]; /* "net/ipv4/x=1" */
         size_t nv1, nsysctl;
-        int lock; /* or -1 */
+        int lock;                          /* or -1 */
+        unsigned int log_limit, log_files; /* bytes, and files in all (logfile.h); 0: no limit */
         bool net, ipc, uts, pid;
         bool tty, stdin_open, stdin_once;
         char *const *command; /* behind "--"; NULL-terminated; or NULL */

@@ -28,6 +28,8 @@ struct builtin_opts {
         const char *cni_conf_folder; /* NULL: /etc/cni/net.d */
         const char *cni_bin_folders; /* between colons; NULL: /opt/cni/bin:/usr/lib/cni */
         uint64_t cni_timeout_ms;     /* of a plugin; 0: 60 s */
+        uint32_t log_max_bytes;      /* then a container's log is rotated; 0: 10 MiB */
+        uint32_t log_max_files;      /* of one container, the present one included; 0: 5 */
 };
 
 /* Adopts what is there. Strings are copied. 0 or negative errno. One process at a time on a run_folder. */

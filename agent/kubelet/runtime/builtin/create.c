@@ -21,6 +21,8 @@
 
 #define SECCOMP_FILE_MAX (1024 * 1024)
 #define EXTRA_MOUNTS     2
+#define LOG_MAX_BYTES    (10U * 1024 * 1024)
+#define LOG_MAX_FILES    5U
 #define COMPILED_MAX     32 /* sets of capabilities; a profile is about 20 KiB */
 
 static int make_root(struct container *c, struct err *reterr)
@@ -231,6 +233,15 @@ static int prepare(struct container *c, const struct container_config *config, s
         return r ?: make_spec(c, config, mem, reterr);
 }
 
+static void add_log(const struct container *c, struct words *w)
+{
+        const struct builtin_opts *o = &c->s->rt->opts;
+
+        words_add(w, "log=%s", c->log_path);
+        words_add(w, "log_limit=%u", o->log_max_bytes ? o->log_max_bytes : LOG_MAX_BYTES);
+        words_add(w, "log_files=%u", o->log_max_files ? o->log_max_files : LOG_MAX_FILES);
+}
+
 static void shim_words(const struct container *c, struct words *w)
 {
         const struct cgroups *cg = c->s->rt->opts.cgroups;
@@ -252,7 +263,7 @@ static void shim_words(const struct container *c, struct words *w)
         if (cgroup_oom_file(cg, c->group, path))
                 words_add(w, "oom=%s", path);
         if (json_get_str(c->record, "logPath")[0])
-                words_add(w, "log=%s", c->log_path);
+                add_log(c, w);
         if (json_get_bool(c->record, "tty", false))
                 words_add(w, "tty");
         if (json_get_bool(c->record, "stdin", false))
