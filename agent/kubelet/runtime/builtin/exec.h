@@ -9,8 +9,8 @@ void container_exec_sync(void *rt, const char *id, const char *const *argv, uint
 int container_exec(void *rt, const char *id, const struct exec_request *q, struct runtime_session **ret);
 int container_attach(void *rt, const char *id, bool in, struct runtime_streams *ret,
                      struct runtime_session **ret_session);
-void session_resize(struct runtime_session *s, uint16_t columns, uint16_t rows);
-void session_end(struct runtime_session *s);
+void container_session_resize(struct runtime_session *s, uint16_t columns, uint16_t rows);
+void container_session_end(struct runtime_session *s);
 int container_reopen_log(void *rt, const char *id);
 int container_usage(void *rt, const char *id, uint64_t *ret_cpu_ns, uint64_t *ret_memory, uint64_t *ret_working_set);
 

@@ -324,7 +324,7 @@ int container_attach(void *userdata, const char *id, bool in, struct runtime_str
         return 0;
 }
 
-void session_resize(struct runtime_session *s, uint16_t columns, uint16_t rows)
+void container_session_resize(struct runtime_session *s, uint16_t columns, uint16_t rows)
 {
         const char hello[] = {'r', (char)(columns >> 8), (char)columns, (char)(rows >> 8), (char)rows};
         struct winsize size = {.ws_col = columns, .ws_row = rows};
@@ -345,7 +345,7 @@ static void hang_up(const struct runtime_session *s)
                 kill(-front, SIGHUP);
 }
 
-void session_end(struct runtime_session *s)
+void container_session_end(struct runtime_session *s)
 {
         if (s->child) {
                 child_forget(s->child);
