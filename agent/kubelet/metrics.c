@@ -21,4 +21,6 @@ void kubelet_metrics(const struct pods *pods, const struct node *node, struct st
             p.status_patches);
         one(b, "kubelet_node_registered", "gauge", "Whether the Node is known to the API.",
             node && node_registered(node));
+        if (node)
+                node_metrics(node, b);
 }

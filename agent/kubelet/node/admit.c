@@ -84,11 +84,25 @@ static bool make_room(struct node *n, const struct json_object *pod, const struc
         return count > 0;
 }
 
+static int check_sysctls(const struct json_object *pod, char reason[static 64], struct err *reterr)
+{
+        struct arena mem = ARENA_NULL;
+        const char *forbidden = spec_forbidden_sysctl(pod, &mem);
+        int r = forbidden ? err_set(reterr, -EPERM, "%s", forbidden) : 0;
+
+        if (r)
+                str_copy(reason, 64, "SysctlForbidden");
+        arena_deinit(&mem);
+        return r;
+}
+
 int node_admit(struct node *n, const struct json_object *pod, char reason[static 64], struct err *reterr)
 {
         struct others o = {.uid = json_at_str(pod, "metadata.uid")};
-        int r;
+        int r = check_sysctls(pod, reason, reterr);
 
+        if (r)
+                return r;
         if (!bears_pressure(n, pod))
                 return refuse_pressure(n, reason, reterr);
         pods_each(n->opts.pods, collect, &o);

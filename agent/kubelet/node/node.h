@@ -10,6 +10,7 @@
 #include "agent/kubelet/node/addresses.h"
 #include "agent/kubelet/pods/pods.h"
 #include "agent/kubelet/runtime/builtin/cgroup.h"
+#include "base/strbuf.h"
 
 struct node;
 
@@ -84,3 +85,5 @@ struct node_usage {
 
 /* From the kernel, now. */
 void node_usage(const struct node *n, struct node_usage *ret);
+/* Appends the node's figures as Prometheus text, by upstream's names where it has one. */
+void node_metrics(const struct node *n, struct strbuf *b);

@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define VERSION "v1.36.0+fairlead." FAIRLEAD_VERSION
-
 /* ---- command line ---- */
 
 static int check_taint(const char *taint, struct err *reterr)
@@ -137,7 +135,7 @@ static struct json_object *info(const struct node_facts *f)
         json_set_str(o, "kernelVersion", m->kernel);
         json_set_str(o, "osImage", m->os_image);
         json_set_str(o, "containerRuntimeVersion", f->runtime_version);
-        json_set_str(o, "kubeletVersion", VERSION);
+        json_set_str(o, "kubeletVersion", KUBELET_VERSION);
         json_set_str(o, "kubeProxyVersion", "");
         json_set_str(o, "operatingSystem", "linux");
         json_set_str(o, "architecture", m->arch);

@@ -7,6 +7,9 @@
 #include "agent/kubelet/node/machine.h"
 #include "base/json.h"
 
+/* As the API server's: the Kubernetes that it is like, and what it is. */
+#define KUBELET_VERSION "v1.36.0+fairlead." FAIRLEAD_VERSION
+
 /* Everything that a node says of itself. All borrowed. */
 struct node_facts {
         const char *name;
