@@ -78,8 +78,13 @@ static void touch(struct json_object *pod)
 void played_tell_pod(struct json_object *pod)
 {
         _cleanup_json_ struct json_object *copy = json_copy(pod);
+        const char *of = json_at_str(pod, "metadata.labels.mirror-of");
 
-        if (played->pods && !played->api_away)
+        if (!played->pods || played->api_away)
+                return;
+        if (of)
+                pods_set_mirror(played->pods, of, copy);
+        else
                 pods_set(played->pods, POD_FROM_API, copy);
 }
 

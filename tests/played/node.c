@@ -92,6 +92,14 @@ static bool turn(void)
         return !played->hold && (played_runtime_turn() || played_rooms_turn() || played_api_turn());
 }
 
+void played_turn(void)
+{
+        for (int i = 0; i < 3; i++)
+                loop_run_for(played->loop, 0);
+        if (!played_runtime_turn() && !played_rooms_turn())
+                played_api_turn();
+}
+
 void played_settle(void)
 {
         for (uint64_t still = clock_mono_ms() + STILL_MS; clock_mono_ms() < still;)

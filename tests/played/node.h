@@ -87,6 +87,8 @@ void played_kill(bool fate);
 /* The kubelet starts again: sources tell what they have. */
 void played_restart(void);
 
+/* One answer at most. */
+void played_turn(void);
 /* Turns the loop until nothing happens any more. */
 void played_settle(void);
 void played_release(void);

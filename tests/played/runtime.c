@@ -256,7 +256,8 @@ static void runs(struct op *op)
 {
         struct played_container *c = container_of_id(op->id);
 
-        c->state = CONTAINER_RUNNING;
+        if (c->state == CONTAINER_CREATED)
+                c->state = CONTAINER_RUNNING;
         c->started_ns = clock_wall_ns();
 }
 

@@ -153,7 +153,7 @@ static void see_container(struct look *l, size_t i)
         struct task *t = worker_task(l->w, def->name);
         struct probe_verdicts v = {VERDICT_SUCCESS, VERDICT_UNKNOWN, VERDICT_SUCCESS, -1, ""};
 
-        if (c && !instance_lives(c))
+        if (c && !instance_lives(c) && task_activity(t) == ACTIVITY_NONE)
                 note_end(l, t, def, c);
         soften(l, t);
         if (c && c->state == CONTAINER_RUNNING && def->kind != KIND_EPHEMERAL)
@@ -294,6 +294,7 @@ static void take_notes(struct look *l)
                 l->notes[i].message = t->message;
                 l->notes[i].termination_message = c && str_eq(t->end_id, c->id) ? t->end_message : NULL;
                 l->notes[i].image_ref = c ? image_ref(l, c->image_id) : NULL;
+                l->notes[i].starting = t->stage == STAGE_START;
                 l->notes[i].started &= !starting;
                 l->notes[i].ready &= !starting;
         }

@@ -16,6 +16,7 @@ struct container_note {
         const char *termination_message; /* of the newest instance, when it has ended; or NULL */
         const char *image_ref;           /* what its image is called by digest; NULL: its id */
         bool started, ready;             /* of the instance that runs */
+        bool starting;                   /* its start is not told yet: if it has ended meanwhile, that comes after it */
 };
 
 struct status_input {

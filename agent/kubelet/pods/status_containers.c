@@ -6,11 +6,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define LOST_CODE        137
-#define LOST_REASON      "ContainerStatusUnknown"
-#define LOST_MESSAGE     "The container could not be located when the pod was terminated"
-#define GONE_MESSAGE     "The container could not be located when the pod was deleted.  The container used to be Running"
-#define START_ERROR_CODE 128
+#define LOST_CODE    137
+#define LOST_REASON  "ContainerStatusUnknown"
+#define LOST_MESSAGE "The container could not be located when the pod was terminated"
+#define GONE_MESSAGE "The container could not be located when the pod was deleted.  The container used to be Running"
 
 static struct json_object *wrap(const char *key, struct json_object *o)
 {
@@ -64,8 +63,6 @@ static const char *end_reason(const struct container_status *c)
                 return LOST_REASON;
         if (c->oom_killed)
                 return "OOMKilled";
-        if (!c->started_ns)
-                return "StartError";
         return c->exit_code ? "Error" : "Completed";
 }
 
@@ -73,7 +70,7 @@ static struct json_object *terminated(const struct container_status *c, const ch
 {
         struct json_object *o = json_object_new_object();
 
-        json_set_i64(o, "exitCode", c->started_ns ? instance_exit_code(c) : START_ERROR_CODE);
+        json_set_i64(o, "exitCode", instance_exit_code(c));
         if (c->signal > 0)
                 json_set_i64(o, "signal", c->signal);
         json_set_str(o, "reason", end_reason(c));
@@ -81,7 +78,8 @@ static struct json_object *terminated(const struct container_status *c, const ch
                 message = LOST_MESSAGE;
         if (!str_empty(message))
                 json_set_str(o, "message", message);
-        set_time(o, "startedAt", c->started_ns);
+        /* Of one that ends at once its end may be seen before its start. */
+        set_time(o, "startedAt", c->finished_ns ? MIN(c->started_ns, c->finished_ns) : c->started_ns);
         set_time(o, "finishedAt", c->finished_ns);
         set_id(o, c);
         return wrap("terminated", o);
@@ -122,6 +120,8 @@ static struct json_object *state_of(const struct status_job *j, const struct con
 {
         struct json_object *o;
 
+        if (note->starting && !instance_lives(c))
+                return waiting(waiting_reason(j), NULL);
         switch (c->state) {
         case CONTAINER_RUNNING:
                 o = json_object_new_object();
