@@ -412,9 +412,9 @@ static int start(struct kubelet *k, struct err *reterr)
         return 0;
 }
 
-int kubelet_new(struct loop *loop, const struct kubelet_config *config, struct kubelet **ret, struct err *reterr)
+int kubelet_open(struct loop *loop, const struct kubelet_config *config, struct kubelet **ret, struct err *reterr)
 {
-        _cleanup_(kubelet_freep) struct kubelet *k = mem_new(struct kubelet);
+        _cleanup_(kubelet_closep) struct kubelet *k = mem_new(struct kubelet);
         int r;
 
         k->config = config;
@@ -426,7 +426,7 @@ int kubelet_new(struct loop *loop, const struct kubelet_config *config, struct k
         return 0;
 }
 
-void kubelet_free(struct kubelet *k)
+void kubelet_close(struct kubelet *k)
 {
         if (!k)
                 return;

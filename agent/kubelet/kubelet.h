@@ -8,7 +8,7 @@
 struct kubelet;
 
 /* Adopts what runs, and begins. config is borrowed. 0 or negative errno. */
-int kubelet_new(struct loop *loop, const struct kubelet_config *config, struct kubelet **ret, struct err *reterr);
+int kubelet_open(struct loop *loop, const struct kubelet_config *config, struct kubelet **ret, struct err *reterr);
 /* What runs goes on. */
-void kubelet_free(struct kubelet *k);
-DEFINE_CLEANUP(struct kubelet *, kubelet_free)
+void kubelet_close(struct kubelet *k);
+DEFINE_CLEANUP(struct kubelet *, kubelet_close)

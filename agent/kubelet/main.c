@@ -29,10 +29,10 @@ static int run(const struct kubelet_config *config, struct err *reterr)
         if (!r)
                 r = loop_signal_new(loop, SIGINT, on_signal, loop, &interrupt);
         if (!r)
-                r = kubelet_new(loop, config, &k, reterr);
+                r = kubelet_open(loop, config, &k, reterr);
         if (!r)
                 r = loop_run(loop);
-        kubelet_free(k);
+        kubelet_close(k);
         loop_signal_free(term);
         loop_signal_free(interrupt);
         loop_free(loop);

@@ -110,7 +110,7 @@ def bad_pods(k):
             pod("large", container(env=[{"name": "BIG", "value": "x" * 900_000}])),
             pod("nfs", container(), volumes=[{"name": "v", "nfs": {"server": "a", "path": "/b"}}]))
     for name, reasons in {"no-config": {"CreateContainerConfigError"}, "no-image": {"ErrImageNeverPull"},
-                          "no-command": {"RunContainerError", "CrashLoopBackOff", "StartError", "ContainerCannotRun"},
+                          "no-command": {"CreateContainerError", "RunContainerError", "CrashLoopBackOff"},
                           "root": {"CreateContainerConfigError"}, "registry": {"ErrImagePull", "ImagePullBackOff"}}.items():
         k.wait(lambda n=name, r=reasons: k.reason(n) in r, 20, f"{name}: {' or '.join(sorted(reasons))}")
     for name in ("no-volume", "no-folder"):

@@ -172,11 +172,13 @@ class KubeLab(Cluster):
         found += [i for i in os.listdir("/sys/class/net") if i.startswith("veth")]
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-                    if file.read().strip() == "fairlead-shim":
-                        found.append(f"shim {pid}")
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    name, _, rest = file.read().partition("(")[2].rpartition(")")
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            state, parent = rest.split()[:2]
+            if name == "fairlead-shim" and not (state == "Z" and parent == "1"):  # the lab's first process waits for nobody
+                found.append(f"{name} {pid} {state}")
         return found
 
 
