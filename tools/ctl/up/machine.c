@@ -88,6 +88,21 @@ char *machine_group(const struct cluster *c, const struct machine *m)
         return mem_printf(CLUSTER_GROUP "%s/%s", c->name, m->name);
 }
 
+const char *machine_addresses(const struct cluster *c, const struct machine *m, char buf[static 2 * PLAN_SIZE])
+{
+        static const unsigned hosts[] = {[MACHINE_FABRIC] = PLAN_ROUTER,
+                                         [MACHINE_CONTROL_PLANE] = PLAN_API,
+                                         [MACHINE_CLIENT] = PLAN_CLIENT,
+                                         [MACHINE_NODE] = PLAN_NODES};
+        const char *(*plan)(const struct cluster *c, bool v6, unsigned host, char *buf) =
+                m->role == MACHINE_CLIENT ? plan_outside : plan_fabric;
+        char v4[PLAN_SIZE] = "", v6[PLAN_SIZE] = "";
+
+        snprintf(buf, 2 * PLAN_SIZE, "%s%s%s", c->v4 ? plan(c, false, hosts[m->role] + m->number, v4) : "",
+                 c->v4 && c->v6 ? "," : "", c->v6 ? plan(c, true, hosts[m->role] + m->number, v6) : "");
+        return buf;
+}
+
 /* Somebody holds the lock as long as the first process lives, so that no process number has to be believed. */
 static bool is_on(const struct cluster *c, const struct machine *m)
 {

@@ -41,6 +41,9 @@ char *machine_path(const struct cluster *c, const struct machine *m, const char 
 /* "fairlead.dev/node-1". The caller frees it. */
 char *machine_group(const struct cluster *c, const struct machine *m);
 
+/* Its addresses, those of the cluster's families with a comma between them. Returns buf. */
+const char *machine_addresses(const struct cluster *c, const struct machine *m, char buf[static 2 * PLAN_SIZE]);
+
 /* The first process, for this pid namespace; 0: the machine is off. */
 pid_t machine_pid(const struct cluster *c, const struct machine *m);
 

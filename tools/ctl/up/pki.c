@@ -59,10 +59,11 @@ static void list_addresses(const struct cluster *c, struct addresses *a)
 int cluster_pki(const struct cluster *c, struct err *reterr)
 {
         struct machine nodes[CLUSTER_NODES];
-        const char *names[CLUSTER_NODES + 1] = {NULL};
+        char addresses[CLUSTER_NODES][2 * PLAN_SIZE];
+        const char *names[CLUSTER_NODES + 1] = {NULL}, *node_ips[CLUSTER_NODES + 1] = {NULL};
         _cleanup_free_ char *folder = pki_path(c, NULL), *server = NULL;
         struct addresses a;
-        struct pki_opts opts = {.cluster = c->name, .ips = a.list, .nodes = names};
+        struct pki_opts opts = {.cluster = c->name, .ips = a.list, .nodes = names, .node_ips = node_ips};
         int r;
 
         list_addresses(c, &a);
@@ -71,6 +72,7 @@ int cluster_pki(const struct cluster *c, struct err *reterr)
         for (size_t i = 0; i < c->nnodes; i++) {
                 nodes[i] = machine_node(c->nodes[i]);
                 names[i] = nodes[i].name;
+                node_ips[i] = machine_addresses(c, &nodes[i], addresses[i]);
         }
         r = pki_init(folder, &opts, NULL, reterr);
         return r ? r : write_kubeconfig(c, reterr);
@@ -90,11 +92,20 @@ static int add_file(const struct cluster *c, struct json_object *spec, const cha
 static int add_credentials(const struct cluster *c, const struct machine *m, struct json_object *spec,
                            struct err *reterr)
 {
-        _cleanup_free_ char *agent = mem_printf("agent-%s.kubeconfig", m->name),
-                            *kubelet = mem_printf("kubelet-%s.kubeconfig", m->name);
-        int r = add_file(c, spec, agent, "fairlead/agent.kubeconfig", reterr);
+        static const struct {
+                const char *before, *after, *to; /* "agent-" node-1 ".kubeconfig" */
+        } files[] = {{"agent-", ".kubeconfig", "fairlead/agent.kubeconfig"},
+                     {"kubelet-", ".kubeconfig", "fairlead/kubelet.kubeconfig"},
+                     {"kubelet-", ".crt", "fairlead/kubelet.crt"},
+                     {"kubelet-", ".key", "fairlead/kubelet.key"}};
+        int r = 0;
 
-        return r ? r : add_file(c, spec, kubelet, "fairlead/kubelet.kubeconfig", reterr);
+        for (size_t i = 0; !r && i < ARRAY_SIZE(files); i++) {
+                _cleanup_free_ char *from = mem_printf("%s%s%s", files[i].before, m->name, files[i].after);
+
+                r = add_file(c, spec, from, files[i].to, reterr);
+        }
+        return r;
 }
 
 int machine_describe(const struct cluster *c, const struct machine *m, struct err *reterr)

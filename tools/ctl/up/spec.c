@@ -108,15 +108,6 @@ static void add_agent(const struct cluster *c, const struct machine *m, struct j
         add_after(c, s);
 }
 
-static const char *both_addresses(const struct cluster *c, unsigned host, char buf[static 2 * PLAN_SIZE])
-{
-        char v4[PLAN_SIZE] = "", v6[PLAN_SIZE] = "";
-
-        snprintf(buf, 2 * PLAN_SIZE, "%s%s%s", c->v4 ? plan_fabric(c, false, host, v4) : "", c->v4 && c->v6 ? "," : "",
-                 c->v6 ? plan_fabric(c, true, host, v6) : "");
-        return buf;
-}
-
 static void add_kubelet(const struct cluster *c, const struct machine *m, struct json_object *list)
 {
         struct json_object *s = add_service(list, "kubelet", "fairlead-kubelet");
@@ -124,8 +115,10 @@ static void add_kubelet(const struct cluster *c, const struct machine *m, struct
 
         add_word(s, "--kubeconfig=/etc/fairlead/kubelet.kubeconfig");
         add_word(s, "--node-name=%s", m->name);
-        add_word(s, "--node-ip=%s", both_addresses(c, PLAN_NODES + m->number, address));
+        add_word(s, "--node-ip=%s", machine_addresses(c, m, address));
         add_word(s, "--address=%s", c->v6 ? "::" : "0.0.0.0");
+        add_word(s, "--tls-cert-file=/etc/fairlead/kubelet.crt");
+        add_word(s, "--tls-private-key-file=/etc/fairlead/kubelet.key");
         add_after(c, s);
 }
 

@@ -128,21 +128,6 @@ static int note_program(void *userdata, const struct service_state *s)
         return 0;
 }
 
-static const char *addresses_of(const struct cluster *c, const struct machine *m, char buf[static 2 * PLAN_SIZE])
-{
-        char v4[PLAN_SIZE] = "", v6[PLAN_SIZE] = "";
-        unsigned host = m->role == MACHINE_NODE     ? PLAN_NODES + m->number
-                        : m->role == MACHINE_CLIENT ? PLAN_CLIENT
-                        : m->role == MACHINE_FABRIC ? PLAN_ROUTER
-                                                    : PLAN_API;
-        const char *(*plan)(const struct cluster *c, bool v6, unsigned host, char *buf) =
-                m->role == MACHINE_CLIENT ? plan_outside : plan_fabric;
-
-        snprintf(buf, 2 * PLAN_SIZE, "%s%s%s", c->v4 ? plan(c, false, host, v4) : "", c->v4 && c->v6 ? "," : "",
-                 c->v6 ? plan(c, true, host, v6) : "");
-        return buf;
-}
-
 /* What a person should know of that machine: why it does not do what it is there for. */
 static void judge(const struct overview *o, const struct machine *m, pid_t pid, const char *ready, struct strbuf *b)
 {
@@ -169,7 +154,7 @@ static void add_row(struct overview *o, const struct machine *m, const struct pr
                 table_number(t, (uint64_t)pid);
         else
                 table_none(t);
-        table_text(t, addresses_of(o->cluster, m, addresses));
+        table_text(t, machine_addresses(o->cluster, m, addresses));
         if (m->role == MACHINE_NODE && o->answers)
                 table_cell_in(t, str_eq(ready, "Ready") ? TONE_GOOD : TONE_BAD, "%s", ready ?: "absent");
         else
