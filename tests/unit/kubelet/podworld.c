@@ -344,12 +344,14 @@ static void remove_root(const char *root)
 {
         struct arena mem = ARENA_NULL;
         struct textlist mounts = TEXTLIST(&mem);
+        int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         mounts_below(root, &mounts);
         for (size_t i = mounts.n; i-- > 0;)
                 umount2(mounts.v[i], MNT_DETACH);
         arena_deinit(&mem);
-        tree_remove(AT_FDCWD, root);
+        assert_int_equal(tree_remove(tmp, root + strlen("/tmp/")), 0);
+        close(tmp);
 }
 
 void podworld_deinit(struct podworld *w)
