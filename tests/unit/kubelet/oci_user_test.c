@@ -38,7 +38,7 @@ static void users_are_looked_up_as_docker_does(void **state)
         struct err err = ERR_NULL;
 
         for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-                struct oci_user_asked asked = {table[i].uid, table[i].gid, table[i].user, NULL, 0};
+                struct oci_user_asked asked = {table[i].uid, table[i].gid, table[i].user, NULL, 0, false};
 
                 assert_int_equal(oci_user_resolve(&asked, PASSWD, GROUP, &u, &err), 0);
                 assert_int_equal(u.uid, table[i].want_uid);
@@ -50,12 +50,17 @@ static void users_are_looked_up_as_docker_does(void **state)
 static void supplementary_groups_are_added_once(void **state)
 {
         static const int64_t groups[] = {77, 9, 9, 50};
-        struct oci_user_asked asked = {-1, -1, "app", groups, 4};
+        struct oci_user_asked asked = {-1, -1, "app", groups, 4, false};
         struct oci_user u;
 
         assert_int_equal(oci_user_resolve(&asked, PASSWD, GROUP, &u, NULL), 0);
         assert_int_equal(u.ngroups, 3);
         assert_int_equal(u.groups[2], 9);
+        asked.strict = true;
+        asked.ngroups = 1;
+        assert_int_equal(oci_user_resolve(&asked, PASSWD, GROUP, &u, NULL), 0);
+        assert_int_equal(u.ngroups, 1);
+        assert_int_equal(u.groups[0], 77);
 }
 
 static void who_is_not_there_is_named(void **state)
@@ -64,7 +69,7 @@ static void who_is_not_there_is_named(void **state)
         struct oci_user u;
 
         for (size_t i = 0; i < 3; i++) {
-                struct oci_user_asked asked = {-1, -1, bad[i], NULL, 0};
+                struct oci_user_asked asked = {-1, -1, bad[i], NULL, 0, false};
                 struct err err = ERR_NULL;
 
                 assert_int_equal(oci_user_resolve(&asked, PASSWD, GROUP, &u, &err), -EINVAL);
@@ -76,7 +81,7 @@ static void who_is_not_there_is_named(void **state)
 static void links_stay_inside_the_image(void **state)
 {
         char folder[] = "/tmp/fl-oci-user-XXXXXX";
-        struct oci_user_asked asked = {-1, -1, "app", NULL, 0};
+        struct oci_user_asked asked = {-1, -1, "app", NULL, 0, false};
         struct err err = ERR_NULL;
         struct oci_user u;
 
