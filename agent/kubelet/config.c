@@ -71,9 +71,12 @@ static const struct flag flags[] = {
         {"container-log-max-files", FLAG_U32, AT(log_max_files), "5", "files of one container", 2, 1000},
         {"eviction-hard", FLAG_TEXT, AT(eviction_hard), NULL,
          "=SIGNAL<VALUE,...: when pods are evicted (default memory.available<100Mi, nodefs.available<10%, "
-         "nodefs.inodesFree<5%, imagefs.available<15%, pid.available<10%); none: never",
+         "nodefs.inodesFree<5%, imagefs.available<15%, imagefs.inodesFree<5%); none: never",
          0, 0},
-
+        {"eviction-minimum-reclaim", FLAG_TEXT, AT(eviction_reclaim), NULL,
+         "=SIGNAL=VALUE,...: so much more is freed then", 0, 0},
+        {"eviction-pressure-transition-period", FLAG_MS, AT(eviction_transition_ms), "5m",
+         "until a pressure that is over is told to be", 1, 86400000},
         {.kind = FLAG_HEADING, .help = "Images:"},
         {"registries-conf", FLAG_TEXT, AT(registries_conf), NULL, "=FILE: mirrors (containers-registries.conf(5))", 0,
          0},
@@ -82,6 +85,8 @@ static const struct flag flags[] = {
         {"max-parallel-image-pulls", FLAG_U32, AT(parallel_pulls), "3", "at a time", 1, 100},
         {"image-gc-high-threshold", FLAG_U32, AT(image_gc_high), "85", "percent of the disk; then unused images go", 1,
          100},
+        {"minimum-image-ttl-duration", FLAG_MS, AT(image_min_age_ms), "2m", "until an unused image may go", 1,
+         86400000},
         {"image-gc-low-threshold", FLAG_U32, AT(image_gc_low), "80", "until it is at that", 0, 100},
 
         {.kind = FLAG_HEADING, .help = "Folders and programs:"},

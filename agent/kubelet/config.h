@@ -22,9 +22,9 @@ struct kubelet_config {
         const char *node_name; /* the host's name, lower case, when not given */
         struct config_list node_ips, node_labels, taints, cluster_dns;
         bool register_node;
-        const char *provider_id, *reserved, *eviction_hard;
+        const char *provider_id, *reserved, *eviction_hard, *eviction_reclaim;
         uint32_t max_pods;
-        int64_t lease_ms, status_ms;
+        int64_t lease_ms, status_ms, eviction_transition_ms, image_min_age_ms;
 
         const char *address;
         uint32_t port;

@@ -35,7 +35,8 @@ struct monitor_hooks {
         /* Frees what nobody needs, about so many bytes: true when there was something. */
         bool (*reclaim)(void *userdata, enum eviction_signal s, uint64_t bytes);
         void (*evict)(void *userdata, const struct monitor_pod *pod, const char *message, int64_t grace_s);
-        bool (*is_gone)(void *userdata, const char *uid); /* nothing of it runs any more */
+        /* Whether an evicted pod has given back what it had; makes it do so. */
+        bool (*is_gone)(void *userdata, const char *uid);
         void (*short_of)(void *userdata, const char *resource);
         void (*pressure)(void *userdata, const bool pressure[NODE_READY]);
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/kubelet/node/admission.h"
 #include "agent/kubelet/node/impl.h"
@@ -277,16 +278,28 @@ static void evict(void *userdata, const struct monitor_pod *pod, const char *mes
         pods_evict(n->opts.pods, pod->uid, "Evicted", message, grace_s);
 }
 
+static void removed(void *userdata, int result, const char *id, const char *message)
+{
+        if (result)
+                log_limited(LOG_LEVEL_WARN, 10000, "a container of an evicted pod cannot be removed", "id=%s why=%s",
+                            id, message);
+}
+
+/* Its containers are removed, which would else stay for their logs: what they wrote is what is missing. */
 static bool is_gone(void *userdata, const char *uid)
 {
         const struct node *n = userdata;
+        const struct runtime_ops *ops = n->opts.runtime->ops;
+        _cleanup_free_ char *volumes = mem_printf("%s/pods/%s/volumes", n->opts.root_dir, uid);
         struct runtime_list there;
 
-        n->opts.runtime->ops->list(n->opts.runtime->rt, uid, &there);
+        ops->list(n->opts.runtime->rt, uid, &there);
         for (size_t i = 0; i < there.ncontainers; i++)
                 if (there.containers[i].state == CONTAINER_RUNNING)
                         return false;
-        return true;
+        for (size_t i = 0; i < there.ncontainers; i++)
+                ops->container_remove(n->opts.runtime->rt, there.containers[i].id, removed, NULL);
+        return !there.ncontainers && access(volumes, F_OK);
 }
 
 static void short_of(void *userdata, const char *resource)

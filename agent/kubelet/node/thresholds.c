@@ -109,7 +109,7 @@ static int parse_list(const char *list, char sep, struct eviction_thresholds *t,
 int thresholds_parse(const char *hard, const char *reclaim, struct eviction_thresholds *ret, struct err *reterr)
 {
         struct eviction_thresholds t = {0};
-        int r = parse_list(hard ? hard : EVICTION_DEFAULTS, '<', &t, reterr);
+        int r = parse_list(str_eq(hard, "none") ? "" : hard ? hard : EVICTION_DEFAULTS, '<', &t, reterr);
 
         if (r)
                 return err_prefix(reterr, r, "--eviction-hard");

@@ -35,8 +35,8 @@ struct eviction_thresholds {
 #define EVICTION_DEFAULTS                                                                                              \
         "memory.available<100Mi,nodefs.available<10%,imagefs.available<15%,nodefs.inodesFree<5%,imagefs.inodesFree<5%"
 
-/* hard: "memory.available<100Mi,nodefs.available<10%"; NULL: the defaults; "": none. reclaim: "memory.available=0Mi",
- * NULL: nothing. 0 or -EINVAL with the piece that is wrong. */
+/* hard: "memory.available<100Mi,nodefs.available<10%"; NULL: the defaults; "" and "none": none. reclaim:
+ * "memory.available=0Mi", NULL: nothing. 0 or -EINVAL with the piece that is wrong. */
 int thresholds_parse(const char *hard, const char *reclaim, struct eviction_thresholds *ret, struct err *reterr);
 
 uint64_t eviction_amount_of(const struct eviction_amount *a, uint64_t capacity);

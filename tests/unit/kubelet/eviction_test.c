@@ -47,7 +47,7 @@ static void the_defaults_are_upstreams(void **state)
         assert_int_equal(eviction_amount_of(&t.of[EVICT_IMAGEFS].below, 1000), 150);
         assert_int_equal(eviction_amount_of(&t.of[EVICT_NODEFS_INODES].below, 1000), 50);
         assert_false(t.of[EVICT_PID].set);
-        t = thresholds("", NULL);
+        t = thresholds("none", NULL);
         for (size_t i = 0; i < EVICTION_SIGNALS; i++)
                 assert_false(t.of[i].set);
         t = thresholds("memory.available<0,nodefs.available<100%,pid.available<10%", "pid.available=5");
