@@ -49,8 +49,8 @@ void played_start_with(int (*admit)(void *userdata, const struct json_object *po
                               .runtime = &played->runtime,
                               .node = &node,
                               .admit = admit,
-                              .backoff_initial_ms = 40,
-                              .backoff_max_ms = 160};
+                              .backoff_initial_ms = 100,
+                              .backoff_max_ms = 400};
 
         if (pods_new(&o, &played->pods, NULL))
                 abort();

@@ -241,7 +241,7 @@ static void container_create(void *rt, const char *sandbox, const struct contain
         }
         check_create(b->uid, config->name);
         *c = (struct played_container){
-                .attempt = config->attempt, .created_ns = clock_wall_ns(), .state = CONTAINER_CREATED};
+                .attempt = config->attempt, .created_ns = clock_wall_ns(), .state = CONTAINER_UNKNOWN};
         new_id(c->id, config->name);
         str_copy(c->sandbox, sizeof(c->sandbox), sandbox);
         str_copy(c->name, sizeof(c->name), config->name);

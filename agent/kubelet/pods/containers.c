@@ -59,6 +59,12 @@ int32_t instance_exit_code(const struct container_status *c)
         return c->state == CONTAINER_UNKNOWN ? EXIT_CODE_LOST : c->exit_code;
 }
 
+/* Its making was begun, and is under way or has come to nothing. */
+static bool never_was(const struct container_status *c)
+{
+        return c->state == CONTAINER_UNKNOWN && !c->started_ns;
+}
+
 static bool is_newer(const struct container_status *a, const struct container_status *b)
 {
         return a->attempt != b->attempt ? a->attempt > b->attempt : a->created_ns > b->created_ns;
@@ -71,7 +77,7 @@ const struct container_status *newest_instance(const struct runtime_list *there,
         for (size_t i = 0; i < there->ncontainers; i++) {
                 const struct container_status *c = &there->containers[i];
 
-                if (!str_eq(c->name, name) || (sandbox && !str_eq(c->sandbox, sandbox)))
+                if (!str_eq(c->name, name) || (sandbox && !str_eq(c->sandbox, sandbox)) || never_was(c))
                         continue;
                 if (!best || is_newer(c, best))
                         best = c;
@@ -86,7 +92,7 @@ const struct container_status *older_instance(const struct runtime_list *there, 
         for (size_t i = 0; than && i < there->ncontainers; i++) {
                 const struct container_status *c = &there->containers[i];
 
-                if (str_eq(c->name, than->name) && is_newer(than, c) && (!best || is_newer(c, best)))
+                if (str_eq(c->name, than->name) && !never_was(c) && is_newer(than, c) && (!best || is_newer(c, best)))
                         best = c;
         }
         return best;

@@ -35,7 +35,8 @@ bool instance_succeeded(const struct container_status *c);
 /* 137 when it vanished without a word. */
 int32_t instance_exit_code(const struct container_status *c);
 
-/* The newest instance of that name, in that sandbox or (NULL) in any. NULL: there is none. */
+/* The newest instance of that name, in that sandbox or (NULL) in any; one that is only being made, or never was made,
+ * is none. NULL: there is none. */
 const struct container_status *newest_instance(const struct runtime_list *there, const char *name, const char *sandbox);
 /* The newest one that is older than that. */
 const struct container_status *older_instance(const struct runtime_list *there, const struct container_status *than);

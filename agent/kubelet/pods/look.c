@@ -260,7 +260,7 @@ static void act(struct look *l)
         for (size_t i = 0; i < a->nkills; i++)
                 task_kill(worker_task(w, a->kills[i].name), &a->kills[i]);
         if (a->stop_sandbox[0])
-                worker_stop_sandbox(w, a->stop_sandbox);
+                worker_stop_sandbox(w, a->stop_sandbox, !l->finished);
         if (a->run_sandbox)
                 worker_run_sandbox(w, a->sandbox_attempt);
         if (!l->finished)
@@ -294,7 +294,7 @@ static void take_notes(struct look *l)
                 l->notes[i].message = t->message;
                 l->notes[i].termination_message = c && str_eq(t->end_id, c->id) ? t->end_message : NULL;
                 l->notes[i].image_ref = c ? image_ref(l, c->image_id) : NULL;
-                l->notes[i].starting = t->stage == STAGE_START;
+                l->notes[i].starting = t->stage == STAGE_START && c && c->attempt == t->attempt;
                 l->notes[i].started &= !starting;
                 l->notes[i].ready &= !starting;
         }

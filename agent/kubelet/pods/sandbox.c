@@ -70,12 +70,12 @@ static void sandbox_stopped(void *ticket, int result, const char *id, const char
         worker_wake(w);
 }
 
-void worker_stop_sandbox(struct worker *w, const char *id)
+void worker_stop_sandbox(struct worker *w, const char *id, bool anew)
 {
         void *rt;
         const struct runtime_ops *ops = worker_runtime(w, &rt);
 
-        if (!worker_is_ending(w) && !str_eq(id, w->sandbox_told)) {
+        if (anew && !str_eq(id, w->sandbox_told)) {
                 worker_event(w, false, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
                 str_copy(w->sandbox_told, sizeof(w->sandbox_told), id);
         }

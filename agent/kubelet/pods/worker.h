@@ -172,7 +172,8 @@ int pull_secrets(const struct objects *o, const struct json_object *pod, const c
 
 /* sandbox.c */
 void worker_run_sandbox(struct worker *w, uint32_t attempt);
-void worker_stop_sandbox(struct worker *w, const char *id);
+/* anew: another one takes its place. */
+void worker_stop_sandbox(struct worker *w, const char *id, bool anew);
 void worker_remove(struct worker *w, const struct removal *list, size_t n);
 
 /* end.c: nothing of it runs. remove_all: nothing shall be left, here or in the API; may free the worker. */

@@ -200,6 +200,9 @@ static void main_containers_follow_their_restart_policy(void **state)
                 {"OnFailure m:app m:web", "B0 app/0:exit0 web/0:exit1", "", "start web/1"},
                 {"Never m:app", "B0 app/0:exit1", "", "stop-box0"},
                 {"Never m:app", "B0 app/0:lost", "", "stop-box0"},
+                {"Never m:app", "B0 app/0:never", "app:starting", ""},              /* it is being made */
+                {"Never m:app", "B0 app/0:never", "", "start app/0; remove app/0"}, /* the kubelet was killed then */
+                {"Always m:app", "B0 app/0:exit1 app/1:never", "", "start app/1; remove app/1"},
                 {"Never m:app m:web", "B0 app/0:exit1 web/0:run", "", ""},
                 {"Never m:app m:web", "B0 app/0:exit1", "", "start web/0"},
                 {"Never m:app", "B0 app/0:exit1", "busy", ""},

@@ -83,10 +83,11 @@ static void read_state(struct container_status *c, const char *state)
         else if (str_eq(state, "made"))
                 c->state = CONTAINER_CREATED;
         else
-                c->state = str_eq(state, "lost") ? CONTAINER_UNKNOWN : CONTAINER_EXITED;
+                c->state = str_eq(state, "lost") || str_eq(state, "never") ? CONTAINER_UNKNOWN : CONTAINER_EXITED;
         c->hash = str_eq(state, "old") ? "old" : "new";
         c->exit_code = str_after(state, "exit") ? atoi(str_after(state, "exit")) : 0;
         c->oom_killed = str_eq(state, "oom");
+        c->started_ns = c->state == CONTAINER_CREATED || str_eq(state, "never") ? 0 : 1;
         if (c->oom_killed)
                 c->exit_code = 137;
 }

@@ -5,7 +5,8 @@
  *   spec   "Always i:setup s:proxy m:app e:debug": policy, then init containers, sidecars, main, ephemeral ones;
  *          "m:app=Never" has a policy of its own, "m:app=Never?1,2" runs again when it ends with 1 or 2
  *   there  "B0 b1": sandboxes, ready and not, with their attempts; "app/0:run", ":made", ":exit0", ":lost", ":oom", of
- * the last sandbox that was named before; ":old" runs what the spec said before facts  "app:starting", ":stopping",
+ * the last sandbox that was named before; ":old" runs what the spec said before, ":never" is only being made facts
+ * "app:starting", ":stopping",
  * ":blocked", ":sick" (liveness), ":failed" (startup), ":unstarted" (startup not passed), ":again" (was ended in order
  * to run again); "deleted", "ended", "busy" (sandbox), "stopped" (the last sandbox was), "box-blocked"; "told:app/3"
  * (in the API's status)

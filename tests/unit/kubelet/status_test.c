@@ -94,12 +94,13 @@ static void set_times(struct scene *s)
 {
         for (size_t i = 0; i < s->there.ncontainers; i++) {
                 struct container_status *c = &s->containers[i];
+                bool ran = c->started_ns != 0;
 
                 c->image = "busybox";
                 c->image_id = "sha256:1";
                 c->created_ns = c->started_ns = (NOW_S - 100 + (int64_t)i * 2) * NS;
                 c->finished_ns = instance_lives(c) ? 0 : c->started_ns + NS;
-                if (c->state == CONTAINER_CREATED)
+                if (!ran)
                         c->started_ns = 0;
         }
 }
@@ -220,6 +221,7 @@ static void the_phase_follows_the_containers(void **state)
                 {"Never m:app m:web", "B0 app/0:exit0 web/0:exit1", "", "", "phase=Failed"},
                 {"Never m:app=OnFailure m:web", "B0 app/0:exit1 web/0:exit0", "", "", "phase=Running"},
                 {"Never m:app=Never?5", "B0 app/0:exit5", "", "", "phase=Running"},
+                {"Never m:app", "B0 app/0:never", "", "", "phase=Pending"},
                 {"Always i:a m:app", "B0 a/0:run", "", "", "phase=Pending"},
                 {"Always i:a m:app", "B0 a/0:exit1", "", "", "phase=Pending"},
                 {"Never i:a m:app", "B0 a/0:exit1", "", "", "phase=Failed"},
