@@ -80,8 +80,13 @@ static const struct flag flags[] = {
         {.kind = FLAG_HEADING, .help = "Images:"},
         {"registries-conf", FLAG_TEXT, AT(registries_conf), NULL, "=FILE: mirrors (containers-registries.conf(5))", 0,
          0},
-        {"registry-certs", FLAG_TEXT, AT(registry_certs), NULL, "=FOLDER: CAs of registries (containers-certs.d(5))", 0,
-         0},
+        {"registry-certs", FLAG_TEXT, AT(registry_certs), NULL,
+         "=FOLDER: *.crt are CAs of all registries (default: the system's, and containers-certs.d(5))", 0, 0},
+        {"image-disk-folder", FLAG_TEXT, AT(image_disk_folder), NULL,
+         "=FOLDER: pods may name images below it: oci:/FOLDER/...:TAG, oci-archive:, docker-archive:, dir: (default: "
+         "none)",
+         0, 0},
+        {"image-max-size", FLAG_TEXT, AT(image_max_size), "64Gi", "=QUANTITY: that an image may be, unpacked", 0, 0},
         {"max-parallel-image-pulls", FLAG_U32, AT(parallel_pulls), "3", "at a time", 1, 100},
         {"image-gc-high-threshold", FLAG_U32, AT(image_gc_high), "85", "percent of the disk; then unused images go", 1,
          100},
@@ -192,6 +197,10 @@ static int check(struct kubelet_config *c, struct err *reterr)
                 return err_set(reterr, -EINVAL, "--container-log-max-size=%s: use a quantity of 4Ki or more, as 10Mi",
                                c->log_max_size);
         c->log_max_bytes = (uint64_t)quantity_value(&size);
+        if (quantity_parse(c->image_max_size, &size, NULL) || quantity_value(&size) < 1 << 20)
+                return err_set(reterr, -EINVAL, "--image-max-size=%s: use a quantity of 1Mi or more, as 64Gi",
+                               c->image_max_size);
+        c->image_max_bytes = (uint64_t)quantity_value(&size);
         if (c->image_gc_low >= c->image_gc_high)
                 return err_set(reterr, -EINVAL, "--image-gc-low-threshold=%u: use less than the high one, which is %u",
                                c->image_gc_low, c->image_gc_high);

@@ -36,7 +36,7 @@ struct kubelet_config {
         const char *cni_conf_dir, *cni_bin_dirs;
         int64_t cni_timeout_ms;
 
-        const char *registries_conf, *registry_certs;
+        const char *registries_conf, *registry_certs, *image_disk_folder, *image_max_size;
         uint32_t parallel_pulls, image_gc_high, image_gc_low;
         const char *log_max_size; /* a quantity */
         uint32_t log_max_files;
@@ -45,7 +45,7 @@ struct kubelet_config {
         const char *shim, *crun, *skopeo, *umoci;
 
         char own_name[256], own_shim[512];
-        uint64_t log_max_bytes;
+        uint64_t log_max_bytes, image_max_bytes;
 };
 
 /* 0; FLAGS_EXIT after --help or --version was printed; or -EINVAL with the flag and what would be right. */

@@ -187,6 +187,8 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
                                                      .folder = c->image_dir,
                                                      .registries_conf = c->registries_conf,
                                                      .cert_folder = c->registry_certs,
+                                                     .disk_folder = c->image_disk_folder,
+                                                     .max_bytes = c->image_max_bytes,
                                                      .parallel_pulls = c->parallel_pulls},
                                &k->images, reterr);
         if (!r)

@@ -212,6 +212,7 @@ static void progress(void *userdata, const struct image_progress *p)
         struct json_object *o = json_object_new_object();
 
         json_set_str(o, "progress", p->doing);
+        json_set_str(o, "reference", p->reference);
         json_set_i64(o, "bytes", (int64_t)p->bytes);
         json_set_i64(o, "total", (int64_t)p->total);
         say(o);
@@ -238,6 +239,7 @@ int main(int argc, char **argv)
                                     .parallel_pulls = (unsigned int)json_get_i64(o, "parallel", 0),
                                     .max_bytes = (uint64_t)json_get_i64(o, "maxBytes", 0),
                                     .reserve_bytes = (uint64_t)json_get_i64(o, "reserveBytes", 0),
+                                    .progress_s = (unsigned int)json_get_i64(o, "progressSeconds", 0),
                                     .stall_s = (unsigned int)json_get_i64(o, "stallSeconds", 0)};
         if (images_new(&opts, &d.images, &err)) {
                 fprintf(stderr, "%s\n", err.msg);

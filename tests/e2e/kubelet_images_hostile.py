@@ -314,13 +314,16 @@ def bad_registries(lab):
     silent = socket.create_server(("127.0.0.32", 0))
     conf = lab.write("bad.conf", "".join(f'[[registry]]\nlocation = "{h}:{p}"\ninsecure = true\n' for h, p in
                                          (server.server_address, silent.getsockname())))
-    d = lab.driver(registriesConf=conf, maxBytes=60 << 20, stallSeconds=1)
+    d = lab.driver(registriesConf=conf, maxBytes=60 << 20, stallSeconds=2, progressSeconds=1)
     tags = [d.send("pull", reference=f"{h}:{p}/{what}:1") for (h, p), what in
             ((server.server_address, "endless"), (silent.getsockname(), "x"), (server.server_address, "stall"))]
     endless, mute, stall = (d.wait(t) for t in tags)
     tap.ok(endless["outcome"] == "broken" and "that an image may have" in endless["message"], "a blob without an end is ended", endless)
-    tap.ok(mute["outcome"] == "unavailable" and "no byte for 1 s" in mute["message"], "a registry that says nothing is given up", mute)
-    tap.ok(stall["outcome"] == "unavailable" and "no byte for 1 s" in stall["message"], "so is one that stops in the middle", stall)
+    tap.ok(mute["outcome"] == "unavailable" and "no byte for 2 s" in mute["message"], "a registry that says nothing is given up", mute)
+    tap.ok(stall["outcome"] == "unavailable" and "no byte for 2 s" in stall["message"], "so is one that stops in the middle", stall)
+    told = [p for p in d.progress if p["reference"] == f"{server.server_address[0]}:{server.server_address[1]}/stall:1"]
+    tap.ok(told and all((p["progress"], p["total"]) == ("pulling", 1 << 40) for p in told),
+           "what takes long tells how far it is, and of how much", d.progress)
     settles(d, EMPTY, "they have left nothing")
     d.end()
     server.shutdown()

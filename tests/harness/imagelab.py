@@ -89,7 +89,9 @@ class Driver:
 
     def end(self):
         self.process.stdin.close()
-        return self.process.wait(10)
+        code = self.process.wait(10)
+        if code:
+            raise RuntimeError(f"the driver ended with {code}: {self.said}")
 
     def again(self, **options):
         """A new one on the same folder."""

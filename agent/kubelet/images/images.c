@@ -41,6 +41,7 @@ int images_new(const struct images_opts *o, struct images **ret, struct err *ret
                               .reserve_bytes = o->reserve_bytes ?: RESERVE_BYTES,
                               .stall_ms = (o->stall_s ?: 60) * 1000ULL,
                               .timeout_ms = (o->timeout_s ?: 3600) * 1000ULL,
+                              .progress_ms = (o->progress_s ?: 10) * 1000ULL,
                               .lock = -1};
         e = store_open(im, reterr);
         e = e ?: load_watch_new(im, reterr);

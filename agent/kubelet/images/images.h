@@ -32,6 +32,7 @@ struct images_opts {
         uint64_t reserve_bytes;      /* that stay free on the disk; 0: 256 MiB */
         unsigned int stall_s;        /* a pull without a byte for that long ends; 0: 60 */
         unsigned int timeout_s;      /* of each step of a pull; 0: 3600 */
+        unsigned int progress_s;     /* after which progress is told, again and again; 0: 10 */
 };
 
 /* Takes the folder's lock, sweeps what a killed one has left, and begins with what lies in its load/. Strings are
@@ -107,7 +108,7 @@ struct image_progress {
         uint64_t bytes, total; /* of this step; total 0: not known */
         uint64_t seconds;      /* since it was asked for */
 };
-/* fn is told every ten seconds of each pull that takes that long. */
+/* fn is told every progress_s of each pull that takes that long. */
 void images_on_progress(struct images *im, void (*fn)(void *userdata, const struct image_progress *p), void *userdata);
 
 /* A writable view: upper (which gets the owner and mode of the image's root) and work are the container's own folders

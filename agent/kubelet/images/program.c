@@ -12,7 +12,6 @@
 #include "base/str.h"
 
 #define WATCH_MS       200
-#define PROGRESS_MS    10000
 #define INODES_RESERVE 4096
 
 /* Names of variables that the programs get from this process's environment: proxies, and where there are CAs. */
@@ -138,7 +137,7 @@ static void tell_progress(struct pull *p)
         uint64_t now = clock_mono_ms();
         struct image_progress progress = {p->ref.text, p->doing, p->bytes, p->total, (now - p->asked_ms) / 1000};
 
-        if (now - p->told_ms < PROGRESS_MS)
+        if (now - p->told_ms < p->im->progress_ms)
                 return;
         p->told_ms = now;
         if (p->im->progress)

@@ -28,7 +28,7 @@ struct images {
         struct children *children;
         char *folder, *skopeo, *umoci, *registries_conf, *cert_folder, *disk_folder; /* some NULL */
         unsigned int parallel_pulls;
-        uint64_t max_bytes, reserve_bytes, stall_ms, timeout_ms;
+        uint64_t max_bytes, reserve_bytes, stall_ms, timeout_ms, progress_ms;
         int lock;
         struct image_record **records;
         size_t nrecords;
