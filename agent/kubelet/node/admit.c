@@ -44,7 +44,7 @@ static bool bears_pressure(const struct node *n, const struct json_object *pod)
                 return true;
         if (pressure[NODE_DISK_PRESSURE] || pressure[NODE_PID_PRESSURE])
                 return false;
-        return !pressure[NODE_MEMORY_PRESSURE] || pod_qos(pod) != QOS_BEST_EFFORT ||
+        return !pressure[NODE_MEMORY_PRESSURE] || pod_qos_class(pod) != QOS_BEST_EFFORT ||
                taint_tolerated(pod, "node.kubernetes.io/memory-pressure", "NoSchedule");
 }
 

@@ -34,7 +34,7 @@ static int64_t weight(const struct json_object *pod)
 static int by_importance(const void *a, const void *b)
 {
         const struct candidate *x = a, *y = b;
-        enum pod_qos qx = pod_qos(x->pod), qy = pod_qos(y->pod);
+        enum pod_qos qx = pod_qos_class(x->pod), qy = pod_qos_class(y->pod);
         int64_t wx = weight(x->pod), wy = weight(y->pod);
 
         if (priority(x->pod) != priority(y->pod))

@@ -186,7 +186,7 @@ static uint64_t processes_of(const struct node *n, const struct json_object *pod
                 [QOS_GUARANTEED] = "", [QOS_BURSTABLE] = "burstable/", [QOS_BEST_EFFORT] = "besteffort/"};
         char path[CGROUP_PATH_MAX];
 
-        snprintf(path, sizeof(path), "%s/kubepods/%spod%s/%s", n->opts.cgroup_root, folders[pod_qos(pod)],
+        snprintf(path, sizeof(path), "%s/kubepods/%spod%s/%s", n->opts.cgroup_root, folders[pod_qos_class(pod)],
                  json_at_str(pod, "metadata.uid"), c->id);
         return group_count_processes(n->opts.cgroups, path);
 }

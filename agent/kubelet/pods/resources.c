@@ -70,7 +70,7 @@ static void add_requirements(struct qos_sums *s, const struct json_object *resou
         }
 }
 
-enum pod_qos pod_qos(const struct json_object *pod)
+enum pod_qos pod_qos_class(const struct json_object *pod)
 {
         struct json_object *whole = json_at(pod, "spec.resources");
         struct qos_sums s = {.all_limited = true};
@@ -226,7 +226,7 @@ static int64_t least_request(const struct json_object *pod)
 int64_t container_oom_score_adj(const struct json_object *pod, const struct json_object *container,
                                 int64_t memory_capacity)
 {
-        enum pod_qos qos = pod_qos(pod);
+        enum pod_qos qos = pod_qos_class(pod);
         int64_t rest, adj;
 
         if (qos == QOS_GUARANTEED || node_critical(pod))
@@ -292,7 +292,7 @@ struct container_resources pod_limits(const struct json_object *pod, int64_t pid
 
         if (pids_limit > 0)
                 r.pids = pids_limit;
-        if (pod_qos(pod) == QOS_BEST_EFFORT)
+        if (pod_qos_class(pod) == QOS_BEST_EFFORT)
                 return r;
         cpu = pod_resource(pod, "limits", "cpu", &all_cpu);
         memory = pod_resource(pod, "limits", "memory", &all_memory);

@@ -13,7 +13,7 @@ enum pod_qos {
 };
 
 /* From the spec alone, whatever status says. */
-enum pod_qos pod_qos(const struct json_object *pod);
+enum pod_qos pod_qos_class(const struct json_object *pod);
 const char *pod_qos_name(enum pod_qos qos); /* "Guaranteed", ... */
 
 /* One of a ResourceList; false: it is not there (or no quantity), then *ret is zero. */

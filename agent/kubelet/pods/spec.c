@@ -72,7 +72,7 @@ const char *spec_cgroup(const struct spec *s, struct arena *mem, const char **re
 {
         static const char *const folders[] = {
                 [QOS_GUARANTEED] = "", [QOS_BURSTABLE] = "burstable/", [QOS_BEST_EFFORT] = "besteffort/"};
-        enum pod_qos qos = pod_qos(s->pod);
+        enum pod_qos qos = pod_qos_class(s->pod);
         const char *root = s->node->cgroup_root ?: "";
 
         *ret_path =
