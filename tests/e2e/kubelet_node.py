@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 import kubelab
@@ -234,10 +235,16 @@ def what_is_left(k):
 
 
 def metrics():
-    import urllib.request
-    text = urllib.request.urlopen("http://127.0.0.1:10248/metrics", timeout=5).read().decode()
-    tap.ok('kubelet_evictions{eviction_signal="nodefs.available"} 1' in text, "metrics count it",
-           [line for line in text.splitlines() if "evictions" in line])
+    with urllib.request.urlopen("http://127.0.0.1:10248/metrics", timeout=5) as answer:
+        lines = (line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+
+def what_is_counted():
+    counted = metrics()
+    tap.is_(counted['kubelet_evictions{eviction_signal="nodefs.available"}'], 1.0, "metrics count the eviction")
+    patches = counted["fairlead_kubelet_node_patches_total"]
+    tap.ok(patches < 40, "and the node's status is told when it changes, not all the time", f"{patches:.0f} patches")
 
 
 def story(k):
@@ -251,7 +258,7 @@ def story(k):
     they_go(k)
     a_flood(k)
     a_full_disk(k)
-    metrics()
+    what_is_counted()
     memory_is_short(k)
     what_is_left(k)
 

@@ -7,7 +7,7 @@
 #include "agent/kubelet/node/group.h"
 #include "agent/kubelet/node/heartbeat.h"
 #include "agent/kubelet/node/machine.h"
-#include "agent/kubelet/node/monitor.h"
+#include "agent/kubelet/node/evictor.h"
 #include "agent/kubelet/node/node.h"
 #include "agent/kubelet/node/registrar.h"
 #include "agent/kubelet/node/thresholds.h"
@@ -32,9 +32,9 @@ struct node {
         uint16_t port;
         uint64_t preemptions;
 
-        struct monitor *monitor;
+        struct evictor *evictor;
         struct disk *disk;
-        struct monitor_pod *candidates; /* pods that may be evicted, as listed last */
+        struct evictor_pod *candidates; /* pods that may be evicted, as listed last */
         size_t ncandidates;
         bool scanning_all, scanned_all; /* the scan of the disk counts, or counted, all pods */
 
@@ -52,7 +52,7 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 /* status.images: the 50 biggest. The caller owns it. */
 struct json_object *node_images(const struct images *im);
 
-/* pressure.c: the monitor of this node. */
+/* pressure.c: this node's evictor. */
 int pressure_new(struct node *n);
 /* Counts what pods with limits wrote, when it is time. */
 void pressure_scan(struct node *n);

@@ -23,9 +23,9 @@ static void one(struct strbuf *b, const char *name, const char *kind, const char
 
 static void evictions(const struct node *n, struct strbuf *b)
 {
-        struct monitor_stats stats;
+        struct evictor_stats stats;
 
-        monitor_stats(n->monitor, &stats);
+        evictor_stats(n->evictor, &stats);
         head(b, "kubelet_evictions", "counter", "Pods that had to go, by what was short.");
         for (size_t i = 0; i < EVICTION_SIGNALS; i++)
                 strbuf_printf(b, "kubelet_evictions{eviction_signal=\"%s\"} %llu\n",

@@ -157,7 +157,7 @@ static void on_back(void *userdata)
 static void look(struct node *n)
 {
         n->looked_ms = clock_mono_ms();
-        monitor_look(n->monitor, n->looked_ms);
+        evictor_look(n->evictor, n->looked_ms);
         pressure_scan(n);
         log_links_follow(n);
         collect_leftovers(n);
@@ -281,7 +281,7 @@ void node_free(struct node *n)
                 return;
         registrar_free(n->registrar);
         heartbeat_free(n->heartbeat);
-        monitor_free(n->monitor);
+        evictor_free(n->evictor);
         disk_free(n->disk);
         if (n->sweeping)
                 child_forget(n->sweeping);

@@ -144,12 +144,12 @@ static struct json_object *info(const struct node_facts *f)
         return o;
 }
 
+/* Of the default one, whose name is empty. */
 static struct json_object *runtime_handlers(void)
 {
         struct json_object *list = json_object_new_array(), *o = json_object_new_object(),
                            *features = json_ensure(o, "features");
 
-        json_set_str(o, "name", "");
         json_set_bool(features, "recursiveReadOnlyMounts", true);
         json_set_bool(features, "userNamespaces", false);
         json_object_array_add(list, o);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The monitor's hooks on the real node: figures of the kernel, of the groups and of du; evictions by pods/. */
+/* The evictor's hooks on the real node: figures of the kernel, of the groups and of du; evictions by pods/. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -51,16 +51,16 @@ static void collect(void *userdata, const struct pod_view *p)
             admission_is_critical(p->pod))
                 return;
         n->candidates = mem_realloc(n->candidates, n->ncandidates + 1, sizeof(*n->candidates));
-        n->candidates[n->ncandidates++] = (struct monitor_pod){.uid = p->uid, .pod = p->pod};
+        n->candidates[n->ncandidates++] = (struct evictor_pod){.uid = p->uid, .pod = p->pod};
 }
 
-static void list_pods(void *userdata, struct monitor_pods *ret)
+static void list_pods(void *userdata, struct evictor_pods *ret)
 {
         struct node *n = userdata;
 
         n->ncandidates = 0;
         pods_each(n->opts.pods, collect, n);
-        *ret = (struct monitor_pods){.pods = n->candidates, .n = n->ncandidates};
+        *ret = (struct evictor_pods){.pods = n->candidates, .n = n->ncandidates};
 }
 
 /* ---- what lies on the disk ---- */
@@ -95,7 +95,7 @@ static void add_path(struct strbuf *b, const char *path)
         strbuf_add(b, path, strlen(path) + 1);
 }
 
-static void add_paths(const struct node *n, const struct monitor_pod *p, struct strbuf *b)
+static void add_paths(const struct node *n, const struct evictor_pod *p, struct strbuf *b)
 {
         struct runtime_list there;
         char path[1024];
@@ -123,7 +123,7 @@ static void on_scanned(void *userdata)
 static void scan(struct node *n, bool all, bool inodes)
 {
         _cleanup_strbuf_ struct strbuf paths = STRBUF_NULL;
-        struct monitor_pods pods;
+        struct evictor_pods pods;
 
         list_pods(n, &pods);
         for (size_t i = 0; i < pods.n; i++)
@@ -215,7 +215,7 @@ static uint64_t volumes_of(const struct node *n, const struct json_object *pod)
         return sum;
 }
 
-static uint64_t usage(void *userdata, enum eviction_signal s, const struct monitor_pod *pod,
+static uint64_t usage(void *userdata, enum eviction_signal s, const struct evictor_pod *pod,
                       struct eviction_container *ret, size_t max, size_t *ret_n)
 {
         struct node *n = userdata;
@@ -239,7 +239,7 @@ static uint64_t usage(void *userdata, enum eviction_signal s, const struct monit
 
 #define USES_MAX 64
 
-static bool exceeds(void *userdata, const struct monitor_pod *pod, struct strbuf *ret)
+static bool exceeds(void *userdata, const struct evictor_pod *pod, struct strbuf *ret)
 {
         struct storage_use volumes[USES_MAX], containers[USES_MAX];
         struct storage_usage u = {.volumes = volumes, .containers = containers};
@@ -269,7 +269,7 @@ static bool reclaim(void *userdata, enum eviction_signal s, uint64_t bytes)
         return collect_for_room(userdata, s == EVICT_NODEFS_INODES || s == EVICT_IMAGEFS_INODES ? UINT64_MAX : bytes);
 }
 
-static void evict(void *userdata, const struct monitor_pod *pod, const char *message, int64_t grace_s)
+static void evict(void *userdata, const struct evictor_pod *pod, const char *message, int64_t grace_s)
 {
         struct node *n = userdata;
 
@@ -317,7 +317,7 @@ static void on_pressure(void *userdata, const bool pressure[NODE_READY])
                 n->opts.changed(n->opts.userdata);
 }
 
-static const struct monitor_hooks hooks = {
+static const struct evictor_hooks hooks = {
         .look = look,
         .pods = list_pods,
         .usage = usage,
@@ -332,11 +332,11 @@ static const struct monitor_hooks hooks = {
 
 int pressure_new(struct node *n)
 {
-        const struct monitor_opts opts = {.hooks = &hooks,
+        const struct evictor_opts opts = {.hooks = &hooks,
                                           .userdata = n,
                                           .thresholds = &n->thresholds,
                                           .transition_ms = n->opts.eviction_transition_ms};
         int r = disk_new(n->opts.children, &n->disk);
 
-        return r ? r : monitor_new(&opts, &n->monitor);
+        return r ? r : evictor_new(&opts, &n->evictor);
 }

@@ -7,8 +7,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/ratelimit.h"
 #include "base/str.h"
 #include "kube/informer.h"
+
+/* Changes are told at once; more than these are a quarrel with the server, or with another node of this name. */
+#define PATCH_RATE  1
+#define PATCH_BURST 10
+#define QUARREL_MS  1000
 
 enum step {
         STEP_NONE,
@@ -29,6 +35,7 @@ struct registrar {
         bool started, fetch, anyway;
         bool reconciled; /* metadata of this Node has been looked at since the start */
         uint64_t told_ms;
+        struct ratelimit patches; /* for who never stores what it is told, or tells otherwise at once */
         struct registrar_stats stats;
 };
 
@@ -216,6 +223,13 @@ static void look(void *userdata)
                 return;
         }
         r->sending = next_step(r, &r->body);
+        if (r->sending == STEP_STATUS && !ratelimit_allow(&r->patches, clock_mono_ns())) {
+                log_limited(LOG_LEVEL_WARN, 60000, "the API does not keep what the node tells", "node=%s",
+                            r->opts.name);
+                json_object_put(TAKE_PTR(r->body));
+                again_in(r, QUARREL_MS);
+                return;
+        }
         if (r->sending == STEP_NONE) {
                 again_in(r, random_jitter(r->opts.look_ms, 4));
                 return;
@@ -242,6 +256,7 @@ int registrar_new(const struct registrar_opts *opts, struct registrar **ret)
         int e;
 
         r->opts = *opts;
+        ratelimit_init(&r->patches, PATCH_RATE, PATCH_BURST);
         e = loop_timer_new(opts->loop, look, r, &r->timer);
         if (!e)
                 e = informer_new(&informer, &r->informer);

@@ -40,6 +40,7 @@ struct fixture {
         struct json_object *node, *lease;
         int version, uids, posts, status_patches, metadata_patches, renewals, bad;
         atomic_bool cut, ending;
+        const char *forgets; /* a field of status that this server never stores */
 };
 
 /* ---- the server ---- */
@@ -113,6 +114,8 @@ static bool patch_object(struct fixture *f, struct fake_conn *c, const struct fa
         if (json_parse(r->body, r->body_len, &patch, NULL))
                 return refuse(c, 400, "BadRequest");
         merge(o, patch);
+        if (f->forgets)
+                json_del(json_get(o, "status"), f->forgets);
         stamp(f, o);
         return answer_object(c, 200, o);
 }
@@ -480,6 +483,19 @@ static void a_deleted_node_registers_again(void **state)
                             json_at_str(f->node, "metadata.uid"));
 }
 
+static void a_server_that_forgets_is_not_flooded(void **state)
+{
+        struct fixture *f = *state;
+
+        f->forgets = "daemonEndpoints";
+        registrar_start(f->registrar);
+        run_until(f, is_ready);
+        f->network_problem = "none yet";
+        registrar_poke(f->registrar, false);
+        loop_run_for(f->loop, 1500);
+        assert_in_range(f->status_patches, 2, 12);
+}
+
 static bool has_failed(struct fixture *f)
 {
         return f->retry.down;
@@ -548,6 +564,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(an_existing_node_keeps_what_others_set, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_change_is_told_at_once_and_nothing_otherwise, setup, teardown),
                 cmocka_unit_test_setup_teardown(conditions_that_others_overwrite_are_told_again, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_server_that_forgets_is_not_flooded, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_deleted_node_registers_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_node_is_back_within_a_second_of_the_api, setup, teardown),
                 cmocka_unit_test(a_refused_node_slows_down),

@@ -8,56 +8,56 @@
 
 #include "agent/kubelet/node/eviction.h"
 
-struct monitor;
+struct evictor;
 
 /* A pod that may have to go. Strings are borrowed until the next call of a hook. */
-struct monitor_pod {
+struct evictor_pod {
         const char *uid;
         const struct json_object *pod;
 };
 
-struct monitor_pods {
-        const struct monitor_pod *pods;
+struct evictor_pods {
+        const struct evictor_pod *pods;
         size_t n;
 };
 
-struct monitor_hooks {
+struct evictor_hooks {
         void (*look)(void *userdata, struct eviction_view *ret);
         /* Those that run or may run, without critical ones: these are not evicted. */
-        void (*pods)(void *userdata, struct monitor_pods *ret);
+        void (*pods)(void *userdata, struct evictor_pods *ret);
         /* What its containers use of what the signal is about; the sum with what else the pod uses (volumes). */
-        uint64_t (*usage)(void *userdata, enum eviction_signal s, const struct monitor_pod *pod,
+        uint64_t (*usage)(void *userdata, enum eviction_signal s, const struct evictor_pod *pod,
                           struct eviction_container *ret, size_t max, size_t *ret_n);
         /* Whether usage() knows it now; else it begins to find out, and is asked again. */
         bool (*usage_ready)(void *userdata, enum eviction_signal s);
         /* Whether the pod has written more than it may: then the message. */
-        bool (*exceeds)(void *userdata, const struct monitor_pod *pod, struct strbuf *ret);
+        bool (*exceeds)(void *userdata, const struct evictor_pod *pod, struct strbuf *ret);
         /* Frees what nobody needs, about so many bytes: true when there was something. */
         bool (*reclaim)(void *userdata, enum eviction_signal s, uint64_t bytes);
-        void (*evict)(void *userdata, const struct monitor_pod *pod, const char *message, int64_t grace_s);
+        void (*evict)(void *userdata, const struct evictor_pod *pod, const char *message, int64_t grace_s);
         /* Whether an evicted pod has given back what it had; makes it do so. */
         bool (*is_gone)(void *userdata, const char *uid);
         void (*short_of)(void *userdata, const char *resource);
         void (*pressure)(void *userdata, const bool pressure[NODE_READY]);
 };
 
-struct monitor_opts {
-        const struct monitor_hooks *hooks;
+struct evictor_opts {
+        const struct evictor_hooks *hooks;
         void *userdata;
         const struct eviction_thresholds *thresholds;
         uint64_t transition_ms;
 };
 
-int monitor_new(const struct monitor_opts *opts, struct monitor **ret);
-void monitor_free(struct monitor *m);
-DEFINE_CLEANUP(struct monitor *, monitor_free)
+int evictor_new(const struct evictor_opts *opts, struct evictor **ret);
+void evictor_free(struct evictor *m);
+DEFINE_CLEANUP(struct evictor *, evictor_free)
 
 /* One look; now_ms is of the monotonic clock. */
-void monitor_look(struct monitor *m, uint64_t now_ms);
+void evictor_look(struct evictor *m, uint64_t now_ms);
 
 /* How many pods had to go for each signal, and for what they wrote. */
-struct monitor_stats {
+struct evictor_stats {
         uint64_t evictions[EVICTION_SIGNALS], limits;
 };
 
-void monitor_stats(const struct monitor *m, struct monitor_stats *ret);
+void evictor_stats(const struct evictor *m, struct evictor_stats *ret);

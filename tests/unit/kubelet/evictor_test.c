@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/kubelet/node/monitor.h"
+#include "agent/kubelet/node/evictor.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -19,10 +19,10 @@
 
 struct world {
         struct eviction_thresholds thresholds;
-        struct monitor *monitor;
+        struct evictor *evictor;
         struct eviction_view view;
-        struct monitor_pod pods[PODS];
-        struct monitor_pod left[PODS];
+        struct evictor_pod pods[PODS];
+        struct evictor_pod left[PODS];
         uint64_t usage[PODS];
         bool evicted[PODS], gone[PODS], ready;
         uint64_t reclaimable;
@@ -44,7 +44,7 @@ static void look(void *userdata, struct eviction_view *ret)
         *ret = ((struct world *)userdata)->view;
 }
 
-static void list(void *userdata, struct monitor_pods *ret)
+static void list(void *userdata, struct evictor_pods *ret)
 {
         struct world *w = userdata;
         size_t n = 0;
@@ -52,10 +52,10 @@ static void list(void *userdata, struct monitor_pods *ret)
         for (size_t i = 0; i < PODS; i++)
                 if (!w->evicted[i])
                         w->left[n++] = w->pods[i];
-        *ret = (struct monitor_pods){w->left, n};
+        *ret = (struct evictor_pods){w->left, n};
 }
 
-static uint64_t usage(void *userdata, enum eviction_signal s, const struct monitor_pod *pod,
+static uint64_t usage(void *userdata, enum eviction_signal s, const struct evictor_pod *pod,
                       struct eviction_container *ret, size_t max, size_t *ret_n)
 {
         struct world *w = userdata;
@@ -74,7 +74,7 @@ static bool usage_ready(void *userdata, enum eviction_signal s)
         return w->ready;
 }
 
-static bool exceeds(void *userdata, const struct monitor_pod *pod, struct strbuf *ret)
+static bool exceeds(void *userdata, const struct evictor_pod *pod, struct strbuf *ret)
 {
         struct world *w = userdata;
 
@@ -95,7 +95,7 @@ static bool reclaim(void *userdata, enum eviction_signal s, uint64_t bytes)
         return freed > 0;
 }
 
-static void evict(void *userdata, const struct monitor_pod *pod, const char *message, int64_t grace_s)
+static void evict(void *userdata, const struct evictor_pod *pod, const char *message, int64_t grace_s)
 {
         struct world *w = userdata;
 
@@ -122,14 +122,14 @@ static void pressure(void *userdata, const bool p[NODE_READY])
         strbuf_printf(&((struct world *)userdata)->log, "pressure %d%d%d;", p[0], p[1], p[2]);
 }
 
-static const struct monitor_hooks hooks = {look,    list,  usage,   usage_ready, exceeds,
+static const struct evictor_hooks hooks = {look,    list,  usage,   usage_ready, exceeds,
                                            reclaim, evict, is_gone, short_of,    pressure};
 
 static int setup(void **state)
 {
         static const char *const uids[PODS] = {"a", "b", "c"};
         struct world *w = mem_new(struct world);
-        const struct monitor_opts opts = {
+        const struct evictor_opts opts = {
                 .hooks = &hooks, .userdata = w, .thresholds = &w->thresholds, .transition_ms = 300000};
 
         log_set_level(LOG_LEVEL_ERROR);
@@ -138,21 +138,21 @@ static int setup(void **state)
                 struct json_object *pod = json_object_new_object();
 
                 json_set_i64(json_ensure(pod, "spec"), "priority", (int64_t)i * 10);
-                w->pods[i] = (struct monitor_pod){.uid = uids[i], .pod = pod};
+                w->pods[i] = (struct evictor_pod){.uid = uids[i], .pod = pod};
                 w->usage[i] = 10;
         }
         for (size_t i = 0; i < EVICTION_SIGNALS; i++)
                 w->view.available[i] = w->view.capacity[i] = 1000;
         w->ready = true;
         *state = w;
-        return monitor_new(&opts, &w->monitor);
+        return evictor_new(&opts, &w->evictor);
 }
 
 static int teardown(void **state)
 {
         struct world *w = *state;
 
-        monitor_free(w->monitor);
+        evictor_free(w->evictor);
         for (size_t i = 0; i < PODS; i++)
                 json_object_put((struct json_object *)w->pods[i].pod);
         strbuf_deinit(&w->log);
@@ -162,7 +162,7 @@ static int teardown(void **state)
 
 static void expect(struct world *w, uint64_t now_ms, const char *want)
 {
-        monitor_look(w->monitor, now_ms);
+        evictor_look(w->evictor, now_ms);
         assert_string_equal(w->log.data ? w->log.data : "", want);
         strbuf_deinit(&w->log);
 }
@@ -170,7 +170,7 @@ static void expect(struct world *w, uint64_t now_ms, const char *want)
 static void pods_go_one_at_a_time(void **state)
 {
         struct world *w = *state;
-        struct monitor_stats stats;
+        struct evictor_stats stats;
 
         expect(w, 1000, "");
         w->view.available[EVICT_MEMORY] = 50;
@@ -185,7 +185,7 @@ static void pods_go_one_at_a_time(void **state)
         expect(w, 5000, "");
         expect(w, 303999, "");
         expect(w, 304001, "pressure 000;");
-        monitor_stats(w->monitor, &stats);
+        evictor_stats(w->evictor, &stats);
         assert_int_equal(stats.evictions[EVICT_MEMORY], 2);
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/kubelet/node/monitor.h"
+#include "agent/kubelet/node/evictor.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,8 +13,8 @@
 #define RECLAIM_AGAIN_MS 30000
 #define HARD_GRACE_S     1
 
-struct monitor {
-        struct monitor_opts opts;
+struct evictor {
+        struct evictor_opts opts;
         struct eviction_state state;
         bool pressure[NODE_READY];
         char leaving[64]; /* uid of the pod that is to be gone first; "": none */
@@ -22,29 +22,29 @@ struct monitor {
         uint64_t reclaimed_ms[EVICTION_SIGNALS];
         bool reclaimed[EVICTION_SIGNALS];
         bool told[EVICTION_SIGNALS];
-        struct monitor_stats stats;
+        struct evictor_stats stats;
 };
 
-int monitor_new(const struct monitor_opts *opts, struct monitor **ret)
+int evictor_new(const struct evictor_opts *opts, struct evictor **ret)
 {
-        struct monitor *m = mem_new(struct monitor);
+        struct evictor *m = mem_new(struct evictor);
 
         m->opts = *opts;
         *ret = m;
         return 0;
 }
 
-void monitor_free(struct monitor *m)
+void evictor_free(struct evictor *m)
 {
         free(m);
 }
 
-void monitor_stats(const struct monitor *m, struct monitor_stats *ret)
+void evictor_stats(const struct evictor *m, struct evictor_stats *ret)
 {
         *ret = m->stats;
 }
 
-static void tell_pressure(struct monitor *m, uint64_t now_ms)
+static void tell_pressure(struct evictor *m, uint64_t now_ms)
 {
         bool now[NODE_READY];
 
@@ -55,7 +55,7 @@ static void tell_pressure(struct monitor *m, uint64_t now_ms)
         m->opts.hooks->pressure(m->opts.userdata, now);
 }
 
-static void tell_short(struct monitor *m)
+static void tell_short(struct evictor *m)
 {
         for (size_t i = 0; i < EVICTION_SIGNALS; i++) {
                 if (m->state.met[i] && !m->told[i])
@@ -64,7 +64,7 @@ static void tell_short(struct monitor *m)
         }
 }
 
-static void evict(struct monitor *m, const struct monitor_pod *pod, const struct strbuf *message, uint64_t now_ms)
+static void evict(struct evictor *m, const struct evictor_pod *pod, const struct strbuf *message, uint64_t now_ms)
 {
         str_copy(m->leaving, sizeof(m->leaving), pod->uid);
         m->leaving_since_ms = now_ms;
@@ -72,7 +72,7 @@ static void evict(struct monitor *m, const struct monitor_pod *pod, const struct
 }
 
 /* An evicted pod has given nothing back before it is gone: figures of before count its use still. */
-static bool is_leaving(struct monitor *m, uint64_t now_ms)
+static bool is_leaving(struct evictor *m, uint64_t now_ms)
 {
         if (!*m->leaving)
                 return false;
@@ -83,9 +83,9 @@ static bool is_leaving(struct monitor *m, uint64_t now_ms)
 }
 
 /* Whoever writes more than he said goes, whatever is left. */
-static bool evict_over_limit(struct monitor *m, uint64_t now_ms)
+static bool evict_over_limit(struct evictor *m, uint64_t now_ms)
 {
-        struct monitor_pods all;
+        struct evictor_pods all;
 
         m->opts.hooks->pods(m->opts.userdata, &all);
         for (size_t i = 0; i < all.n; i++) {
@@ -100,7 +100,7 @@ static bool evict_over_limit(struct monitor *m, uint64_t now_ms)
         return false;
 }
 
-static uint64_t missing(const struct monitor *m, enum eviction_signal s, const struct eviction_view *v)
+static uint64_t missing(const struct evictor *m, enum eviction_signal s, const struct eviction_view *v)
 {
         const struct eviction_threshold *t = &m->opts.thresholds->of[s];
         uint64_t want = eviction_amount_of(&t->below, v->capacity[s]) + eviction_amount_of(&t->reclaim, v->capacity[s]);
@@ -108,7 +108,7 @@ static uint64_t missing(const struct monitor *m, enum eviction_signal s, const s
         return want - MIN(want, v->available[s]);
 }
 
-static bool reclaim(struct monitor *m, enum eviction_signal s, const struct eviction_view *v, uint64_t now_ms)
+static bool reclaim(struct evictor *m, enum eviction_signal s, const struct eviction_view *v, uint64_t now_ms)
 {
         if (s == EVICT_MEMORY || s == EVICT_PID || (m->reclaimed[s] && now_ms - m->reclaimed_ms[s] < RECLAIM_AGAIN_MS))
                 return false;
@@ -117,7 +117,7 @@ static bool reclaim(struct monitor *m, enum eviction_signal s, const struct evic
         return m->opts.hooks->reclaim(m->opts.userdata, s, missing(m, s, v));
 }
 
-static size_t collect(struct monitor *m, enum eviction_signal s, const struct monitor_pods *all,
+static size_t collect(struct evictor *m, enum eviction_signal s, const struct evictor_pods *all,
                       struct eviction_candidate *ret)
 {
         struct eviction_container containers[CONTAINERS_MAX];
@@ -132,13 +132,13 @@ static size_t collect(struct monitor *m, enum eviction_signal s, const struct mo
         return all->n;
 }
 
-static void evict_worst(struct monitor *m, enum eviction_signal s, const struct eviction_view *v, uint64_t now_ms)
+static void evict_worst(struct evictor *m, enum eviction_signal s, const struct eviction_view *v, uint64_t now_ms)
 {
         struct eviction_container containers[CONTAINERS_MAX];
         _cleanup_free_ struct eviction_candidate *ranked = NULL;
         _cleanup_strbuf_ struct strbuf message = STRBUF_NULL;
-        const struct monitor_pod *pod;
-        struct monitor_pods all;
+        const struct evictor_pod *pod;
+        struct evictor_pods all;
         size_t n;
 
         m->opts.hooks->pods(m->opts.userdata, &all);
@@ -156,7 +156,7 @@ static void evict_worst(struct monitor *m, enum eviction_signal s, const struct 
         evict(m, pod, &message, now_ms);
 }
 
-void monitor_look(struct monitor *m, uint64_t now_ms)
+void evictor_look(struct evictor *m, uint64_t now_ms)
 {
         struct eviction_view view = {0};
         enum eviction_signal s;
