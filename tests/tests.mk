@@ -58,9 +58,8 @@ TIME ?= 60
 fuzz: fuzzers ## run the fuzz targets, TIME seconds each; FUZZ=name runs one
 	@tests/run --build $(O) --fuzz-seconds $(TIME) --only fuzz $(FUZZ)
 
-demo: deps all ## an API server driven with kubectl, then three nodes' dataplane at work; KEEP=1 leaves things running
-	@tools/dev/demo.sh $(if $(KEEP),--keep)
-	@tools/dev/demo_dataplane.py $(if $(KEEP),--keep)
+demo: deps all ## a whole cluster on this machine at work, in about a minute; KEEP=1 leaves it up
+	@FL_BUILD=$(abspath $(O)) tools/demo/demo.py $(if $(KEEP),--keep)
 
 $(O)/libtest.a: $(call obj,$(TEST_LIB_SRC))
 

@@ -126,8 +126,9 @@ class Machine:
 class Fleet:
     """Attributes: name, tmp (a folder), kubeconfig."""
 
-    def __init__(self, nodes=3, name=None, words=()):
-        """words: further flags of `fairctl up`."""
+    def __init__(self, nodes=3, name=None, words=(), keep=False):
+        """words: further flags of `fairctl up`. keep: it stays when everything went well."""
+        self.keep = keep
         self.name = name or f"{PREFIX}{os.getpid()}-{next(NUMBERS)}"
         self.nodes, self.words = nodes, words_of(words)
         self.folder = os.path.join(CLUSTERS, self.name)
@@ -153,15 +154,17 @@ class Fleet:
             self.show_logs()
         if os.environ.get("FL_KEEP") and error is None and sys.stdin.isatty():
             input(f"the cluster stays until you press return: KUBECONFIG={self.kubeconfig} ")
-        self.end()
+        self.end(self.keep and error is None)
 
     def up(self):
         start = time.monotonic()
         self.fairctl("up", "--nodes", str(self.nodes), *self.words)
         self.up_s = time.monotonic() - start
 
-    def end(self):
+    def end(self, keep=False):
         """Takes it down; the keeper does, and is waited for."""
+        if keep:
+            self.keeper.kill()
         self.keeper.stdin.close()
         self.keeper.wait(60)
         subprocess.run(["rm", "-rf", "--one-file-system", self.tmp], check=False)
@@ -196,6 +199,9 @@ class Fleet:
     def status(self):
         """The rows of `fairctl status`."""
         return json.loads(self.fairctl("status", "-o", "json", check=False)[1])
+
+    def machine(self, name):
+        return Machine(self, name)
 
     def node(self, number):
         return Machine(self, f"node-{number}")
