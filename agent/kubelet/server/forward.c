@@ -5,6 +5,7 @@
  * anew: it is known by a process's number, which may be another's once the pod is gone.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -116,14 +117,22 @@ static void conn_fail(struct conn *c, const char *why)
         conn_end(c);
 }
 
+/* As Go says it: in small letters. */
+static const char *error_text(int error, char buf[static 64])
+{
+        str_copy(buf, 64, strerror(error));
+        buf[0] = (char)tolower((unsigned char)buf[0]);
+        return buf;
+}
+
 static void conn_refused(struct conn *c, int error)
 {
-        char why[256];
+        char why[384], v4[64], v6[64];
 
         snprintf(why, sizeof(why),
                  "failed to connect to localhost:%u inside the pod's network namespace, IPv4: dial tcp4 127.0.0.1:%u: "
                  "connect: %s IPv6: dial tcp6 [::1]:%u: connect: %s",
-                 c->port, c->port, strerror(c->v4_errno), c->port, strerror(error));
+                 c->port, c->port, error_text(c->v4_errno, v4), c->port, error_text(error, v6));
         conn_fail(c, why);
 }
 
