@@ -40,6 +40,15 @@ bool log_line_parse(const char *line, size_t n, struct log_line *ret)
         return true;
 }
 
+int64_t log_time_ns(const struct timespec *ts)
+{
+        int64_t ns;
+
+        if (__builtin_mul_overflow(ts->tv_sec, (int64_t)NS_PER_S, &ns) || __builtin_add_overflow(ns, ts->tv_nsec, &ns))
+                return ts->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+        return ns;
+}
+
 /* A stamp that cannot be read is taken for new. */
 static bool is_old(const struct log_filter *f, const struct log_line *l)
 {
@@ -50,7 +59,7 @@ static bool is_old(const struct log_filter *f, const struct log_line *l)
                 return false;
         memcpy(text, l->stamp, l->nstamp);
         text[l->nstamp] = '\0';
-        return !clock_parse(text, &ts) && ts.tv_sec * (int64_t)NS_PER_S + ts.tv_nsec < f->since_ns;
+        return !clock_parse(text, &ts) && log_time_ns(&ts) < f->since_ns;
 }
 
 static void show(struct log_filter *f, const struct log_line *l, struct strbuf *out)
@@ -68,6 +77,7 @@ static void show(struct log_filter *f, const struct log_line *l, struct strbuf *
         if (f->limit < 0)
                 return;
         out->len = begin + MIN(out->len - begin, (size_t)f->limit);
+        out->data[out->len] = '\0';
         f->limit -= (int64_t)(out->len - begin);
         f->done = !f->limit;
 }

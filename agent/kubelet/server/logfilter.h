@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/strbuf.h"
 
@@ -18,6 +19,9 @@ struct log_line {
 
 /* line: n bytes without the newline. false: that is no line of a log. */
 bool log_line_parse(const char *line, size_t n, struct log_line *ret);
+
+/* Since 1970; a time that is further than 292 years from it is as far as possible. */
+int64_t log_time_ns(const struct timespec *ts);
 
 /* What is wanted, and where it stands. */
 struct log_filter {

@@ -171,7 +171,7 @@ static int since(struct ask *a, struct log_filter *f)
         if (time && clock_parse(time, &ts))
                 return -EINVAL;
         if (time)
-                f->since_ns = ts.tv_sec * (int64_t)NS_PER_S + ts.tv_nsec;
+                f->since_ns = log_time_ns(&ts);
         if (number(a, "sinceSeconds", 1, &seconds) || (seconds && time) || seconds > INT32_MAX)
                 return -EINVAL;
         if (seconds)
