@@ -120,6 +120,8 @@ static void builtin_free(void *userdata)
                 free(slot->value);
         hashmap_deinit(&rt->seccomp);
         arena_deinit(&rt->list_mem);
+        if (rt->crun >= 0)
+                close(rt->crun);
         free_opts(&rt->opts);
         free(rt);
 }
@@ -233,6 +235,9 @@ int builtin_new(const struct builtin_opts *o, struct runtime *ret, struct err *r
         rt->oom_score_adj_min = own_oom_score_adj();
         if (rt->capabilities >> 24 & 1) /* SYS_RESOURCE */
                 rt->oom_score_adj_min = -1000;
+        rt->crun = sealed_copy(o->crun, rt->crun_path, sizeof(rt->crun_path));
+        if (rt->crun < 0)
+                rt->crun_path[0] = '\0';
         r = network_new(rt, &rt->network, reterr);
         if (r) {
                 builtin_free(rt);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a container: created, started, stopped, removed. Making it is in create.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,21 +200,26 @@ void container_after_end(struct container *c, struct operation *op, void (*go_on
         c->waiters = w;
 }
 
-static void started(void *userdata, const struct child_end *end)
+static void runs(struct operation *op)
 {
-        struct operation *op = userdata;
         struct container *c = op->c;
-        char why[MESSAGE_SIZE];
 
-        if (end->status) {
-                operation_end(op, -EPROTO, child_why(end, why, sizeof(why)));
-                return;
-        }
         json_set_i64(c->record, "started", clock_wall_ns());
         if (c->now == CONTAINER_CREATED)
                 c->now = CONTAINER_RUNNING;
         save(c);
         operation_end(op, 0, "");
+}
+
+static void started(void *userdata, const struct child_end *end)
+{
+        struct operation *op = userdata;
+        char why[MESSAGE_SIZE];
+
+        if (end->status)
+                operation_end(op, -EPROTO, child_why(end, why, sizeof(why)));
+        else
+                runs(op);
 }
 
 /* crun, in a mount namespace where it sees cgroup v2 alone. */
@@ -222,7 +228,7 @@ void crun_words(const struct builtin *rt, struct words *w)
         char root[CGROUP_PATH_MAX];
 
         words_add(w, "--");
-        words_add(w, "%s", rt->opts.crun);
+        words_add(w, "%s", rt->crun_path[0] ? rt->crun_path : rt->opts.crun);
         words_add(w, "--root=%s", crun_root(rt, root, sizeof(root)));
         words_add(w, "--cgroup-manager=disabled");
 }
@@ -235,11 +241,31 @@ void enter_words(const struct builtin *rt, struct words *w)
                 words_add(w, "v2root=%s", rt->opts.cgroups->v2);
 }
 
+/*
+ * What `crun start` does, without its start of 5 ms: a created container reads from a fifo, and goes on when it could
+ * read a byte. Whoever opens the fifo without anybody to read from it gets ENXIO; then, or should it be missing, crun
+ * itself says what is wrong.
+ */
+static int open_way(const struct container *c)
+{
+        char root[CGROUP_PATH_MAX];
+        _cleanup_free_ char *fifo = mem_printf("%s/%s/exec.fifo", crun_root(c->s->rt, root, sizeof(root)), c->id);
+        _cleanup_close_ int fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0 || unlink(fifo) || write(fd, "0", 1) != 1)
+                return -errno;
+        return 0;
+}
+
 static void begin_start(struct operation *op)
 {
         _cleanup_words_ struct words w = WORDS_NULL;
         int r = op->c->now == CONTAINER_CREATED ? 0 : -EINVAL;
 
+        if (!r && open_way(op->c) == 0) {
+                runs(op);
+                return;
+        }
         if (!r) {
                 enter_words(op->s->rt, &w);
                 crun_words(op->s->rt, &w);

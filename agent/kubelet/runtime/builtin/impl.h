@@ -19,6 +19,8 @@ struct builtin {
         struct hashmap seccomp; /* capabilities: RuntimeDefault as crun compiled it, base64 */
         int64_t oom_score_adj_min;
         struct network *network;
+        int crun;           /* a sealed copy of the program, or -1 */
+        char crun_path[64]; /* of it; "": opts.crun */
 };
 
 /* A process that is not our child, or no longer: its end is seen by its pidfd. */
@@ -121,6 +123,10 @@ int64_t sandbox_number(const struct sandbox *s, const char *key);
 void sandbox_run(void *rt, const struct sandbox_config *c, runtime_done_fn done, void *userdata);
 void sandbox_stop(void *rt, const char *id, runtime_done_fn done, void *userdata);
 void sandbox_remove(void *rt, const char *id, runtime_done_fn done, void *userdata);
+
+/* sealed.c: a copy of a program in memory that nobody can change. Descriptor, and its path for others; or negative
+ * errno. */
+int sealed_copy(const char *program, char *ret_path, size_t size);
 
 /* container.c */
 struct container *container_new(struct sandbox *s, const char *id, struct json_object *record);
