@@ -139,6 +139,16 @@ static void run(struct driver *d, struct request *q)
         d->rt.ops->sandbox_run(d->rt.rt, &c, done, q);
 }
 
+static struct container_device *devices_of(struct request *q, size_t *ret_n)
+{
+        const char *const *paths = list_of(q, "devices");
+        struct container_device *devices = arena_array(&q->mem, struct container_device, 8);
+
+        for (*ret_n = 0; paths && paths[*ret_n]; (*ret_n)++)
+                devices[*ret_n] = (struct container_device){paths[*ret_n], paths[*ret_n], "r"};
+        return devices;
+}
+
 static void create(struct driver *d, struct request *q)
 {
         struct container_mount *mounts = arena_array(&q->mem, struct container_mount, 8);
@@ -158,6 +168,7 @@ static void create(struct driver *d, struct request *q)
                 .stop_signal = (int)json_get_i64(q->o, "stopSignal", 0),
         };
 
+        c.devices = devices_of(q, &c.ndevices);
         for (size_t i = 0; i < c.nmounts; i++)
                 mounts[i] = (struct container_mount){.source = json_get_str(json_idx(list, i), "source"),
                                                      .target = json_get_str(json_idx(list, i), "target"),

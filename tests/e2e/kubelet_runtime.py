@@ -43,6 +43,7 @@ def isolation(lab, d):
                     userName="app", log="app/0.log")
     filtered = d.good("exec_sync", id=app, argv=["sh", "-c", "grep Seccomp: /proc/self/status; unshare -U true 2>&1"])["output"]
     tap.like(filtered, r"Seccomp:\s2\nunshare.*not permitted", "a command that is executed is fenced in alike")
+    lab.until(lambda: "mount:" in lab.log(2, "app/0.log"))
     d.good("stop", id=app)
     tap.like(lab.log(2, "app/0.log"), r"F Seccomp:\s2\n.*unshare.*not permitted", "the second container's filter is as the first one's")
     tap.like(lab.log(2, "app/0.log"), r"F uid=1234\(app\) gid=55 groups=55,77\(extra\)$",
@@ -84,6 +85,36 @@ def ends(lab, d):
     d.good("sandbox_remove", id=sandbox)
     d.good("sandbox_remove", id=sandbox)
     tap.ok(True, "stopping and removing twice is fine")
+
+
+def whole_pods(lab, d):
+    """Limits of a pod hold for containers that have none of their own."""
+    sandbox = d.pod(9, memory=48 << 20, pids=20)
+    oom = d.running(sandbox, ["sh", "-c", "tail /dev/zero"], log="oom/0.log")
+    status = d.until(oom, "exited", 30)
+    tap.is_((status["code"], status["oom"]), (137, True), "a pod's memory limit holds for a container without one, and the kill is told")
+    well = d.running(sandbox, ["sh", "-c", "exit 3"], log="well/0.log")
+    tap.is_([d.until(well, "exited")[k] for k in ("code", "oom")], [3, False], "but not of its neighbour")
+    forks = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 100 & done; wait"
+    bomb = d.running(sandbox, ["sh", "-c", forks], log="bomb/0.log")
+    tap.ok(d.until(bomb, "exited")["code"], "so does its limit of processes")
+    d.good("sandbox_remove", id=sandbox)
+
+
+def devices(lab, d):
+    sandbox = d.pod(10)
+    look = "ls -l /dev/kmsg /dev/full | cut -c1; for i in kmsg full; do dd if=/dev/$i of=/dev/null bs=8192 count=1 2>&1 | grep -c denied; done"
+    all_of = d.running(sandbox, ["sh", "-c", look], privileged=True, log="all/0.log")
+    one = d.running(sandbox, ["sh", "-c", look.replace("/dev/full", "/dev/kmsg")], devices=["/dev/kmsg"], log="one/0.log")
+    none = d.running(sandbox, ["sh", "-c", "ls /dev/kmsg"], log="none/0.log")
+    tap.is_([d.until(c, "exited")["code"] for c in (all_of, one, none)], [1, 1, 1], "containers that look at devices end")
+    said = {name: [line.split(" ", 3)[3] for line in lab.log(10, f"{name}/0.log").splitlines()] for name in ("all", "one", "none")}
+    tap.is_(said["all"], ["c", "c", "0", "0"], "a privileged container has the node's devices")
+    tap.is_(said["one"], ["c", "c", "0", "0"], "another one those that it names")
+    tap.like(said["none"][0], "No such file", "or none")
+    bad = d.ask("create", sandbox=sandbox, image=lab.image, argv=["true"], devices=["/etc/passwd"], log="n/0.log")
+    tap.ok(bad["result"] < 0 and "/etc/passwd is no device" in bad["message"], "what is no device is refused", bad)
+    d.good("sandbox_remove", id=sandbox)
 
 
 def talks(lab, d):
@@ -212,6 +243,7 @@ def killed_anywhere(lab, d):
     for s in d.ask("list")["sandboxes"]:
         d.good("sandbox_stop", id=s["id"])
         d.good("sandbox_remove", id=s["id"])
+    d.good("collect")
     return d
 
 
@@ -223,7 +255,8 @@ def lost_shim(lab, d):
         shim = int(file.read().split(")")[1].split()[1])
     os.kill(shim, 9)
     d.until(c, "unknown")
-    tap.ok(not os.path.exists(f"/proc/{pid}/root/bin"), "a container that lost its shim does not go on unseen")
+    lab.until(lambda: not os.path.exists(f"/proc/{pid}/root/bin"))
+    tap.ok(True, "a container that lost its shim does not go on unseen")
     with open(f"{lab.folder}/run/pods/uid-8/{sandbox}/holder", encoding="utf-8") as file:
         os.kill(int(file.read()), 9)
     lab.until(lambda: not d.ask("list", uid="uid-8")["sandboxes"][0]["ready"])
@@ -251,7 +284,7 @@ def story(lab):
     d = podlab.Driver(lab)
     first_container(lab, d)
     before = lab.things()
-    for part in (isolation, ends, talks, logs, shared_pid, lost_shim):
+    for part in (isolation, ends, whole_pods, devices, talks, logs, shared_pid, lost_shim):
         part(lab, d)
     d = adoption(lab, d)
     tap.is_(lab.settled(before), before, "nothing is left behind: no process, mount, namespace, group or file")

@@ -178,7 +178,6 @@ int spec_sandbox(const struct spec *s, uint32_t attempt, struct arena *mem, stru
                  struct err *reterr)
 {
         struct spec_work w = spec_work(s, NULL, mem);
-        struct container_resources limits;
         struct sandbox_config c = {
                 .ns = w.ns,
                 .name = w.name,
@@ -194,7 +193,7 @@ int spec_sandbox(const struct spec *s, uint32_t attempt, struct arena *mem, stru
 
         if (r)
                 return r;
-        spec_cgroup(s, mem, &c.cgroup, &limits);
+        spec_cgroup(s, mem, &c.cgroup, &c.resources);
         ports(&w, &c);
         *ret = c;
         return 0;

@@ -108,22 +108,6 @@ static void sweep(struct builtin *rt, const char *folder, const char *id)
         child_start(rt->opts.children, &opts, NULL, NULL, NULL);
 }
 
-static bool is_record(const struct json_object *record, const char *id)
-{
-        return str_eq(json_get_str(record, "id"), id);
-}
-
-static bool tells_of_sandbox(const struct json_object *record)
-{
-        return json_get_str(record, "uid") && json_get_str(record, "cgroup") && json_get_str(record, "namespace") &&
-               json_get_str(record, "name") && json_get_str(record, "logFolder") && json_get_str(record, "hostname");
-}
-
-static bool tells_of_container(const struct json_object *record)
-{
-        return json_get_str(record, "name") && json_get_str(record, "imageId") && json_get_str(record, "logPath");
-}
-
 /* Calls fn for each folder in a folder. */
 static void each_folder(struct builtin *rt, const char *folder, void *userdata,
                         void (*fn)(struct builtin *rt, const char *path, const char *name, void *userdata))
@@ -142,13 +126,13 @@ static void each_folder(struct builtin *rt, const char *folder, void *userdata,
 }
 
 static struct json_object *load(struct builtin *rt, const char *folder, const char *id,
-                                bool (*good)(const struct json_object *))
+                                bool (*good)(const struct json_object *, const char *id))
 {
         struct json_object *record = NULL;
         struct err err = ERR_NULL;
         int r = record_load(folder, &record, &err);
 
-        if (!r && is_record(record, id) && good(record))
+        if (!r && good(record, id))
                 return record;
         if (r != -ENOENT)
                 log_error("a record is broken: what it told of is removed", "folder=%s why=%s", folder,
@@ -164,7 +148,7 @@ static void container_folder(struct builtin *rt, const char *path, const char *n
 
         if (strlen(name) != RUNTIME_ID_SIZE - 1) /* shm */
                 return;
-        record = load(rt, path, name, tells_of_container);
+        record = load(rt, path, name, record_is_container);
         if (record)
                 adopt_container(s, name, record);
         else
@@ -173,7 +157,7 @@ static void container_folder(struct builtin *rt, const char *path, const char *n
 
 static void sandbox_folder(struct builtin *rt, const char *path, const char *name, void *userdata)
 {
-        struct json_object *record = load(rt, path, name, tells_of_sandbox);
+        struct json_object *record = load(rt, path, name, record_is_sandbox);
 
         if (!record) {
                 sweep(rt, path, name);

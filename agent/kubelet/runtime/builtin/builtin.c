@@ -111,7 +111,7 @@ static void builtin_free(void *userdata)
 {
         struct builtin *rt = userdata;
 
-        network_free(rt->network);
+        pod_network_free(rt->network);
         for (struct hashmap_slot *slot; (slot = hashmap_next(&rt->sandboxes, rt->sandboxes.slots));)
                 sandbox_free(slot->value);
         hashmap_deinit(&rt->sandboxes);
@@ -130,14 +130,14 @@ static bool network_status(void *userdata, const char **ret_why)
 {
         struct builtin *rt = userdata;
 
-        return network_is_ready(rt->network, ret_why);
+        return pod_network_is_ready(rt->network, ret_why);
 }
 
 void builtin_network_collect(const struct runtime *r, runtime_done_fn done, void *userdata)
 {
         struct builtin *rt = r->rt;
 
-        network_collect(rt->network, done, userdata);
+        pod_network_collect(rt->network, done, userdata);
 }
 
 static const struct runtime_ops ops = {
@@ -238,7 +238,7 @@ int builtin_new(const struct builtin_opts *o, struct runtime *ret, struct err *r
         rt->crun = sealed_copy(o->crun, rt->crun_path, sizeof(rt->crun_path));
         if (rt->crun < 0)
                 rt->crun_path[0] = '\0';
-        r = network_new(rt, &rt->network, reterr);
+        r = pod_network_new(rt, &rt->network, reterr);
         if (r) {
                 builtin_free(rt);
                 return r;

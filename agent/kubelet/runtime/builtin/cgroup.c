@@ -288,6 +288,25 @@ int cgroup_limit(const struct cgroups *cg, const char *path, const struct contai
         return 0;
 }
 
+static bool has_above(const char *root, const char *path)
+{
+        const char *slash = strrchr(path, '/');
+        char name[CGROUP_PATH_MAX + 8];
+
+        snprintf(name, sizeof(name), "%s/%.*s", root, slash ? (int)(slash - path) : 0, path);
+        return access(name, F_OK) == 0;
+}
+
+int cgroup_join(const struct cgroups *cg, const char *path)
+{
+        int r = 0;
+
+        for (int c = 0; !r && c < CGROUP_CONTROLLERS; c++)
+                if (cg->v1[c][0] && has_above(cg->v1[c], path))
+                        home_of(cg, (enum cgroup_controller)c, path, &r);
+        return r;
+}
+
 size_t cgroup_v1_procs(const struct cgroups *cg, const char *path, char ret[static CGROUP_CONTROLLERS][CGROUP_PATH_MAX])
 {
         size_t n = 0;

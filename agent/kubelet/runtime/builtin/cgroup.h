@@ -52,6 +52,10 @@ void cgroup_follow(const struct cgroups *cg, const char *path);
 bool cgroup_oom_file(const struct cgroups *cg, const char *path, char ret[static CGROUP_PATH_MAX]);
 /* KILL to all processes in it and below. */
 void cgroup_kill(const struct cgroups *cg, const char *path);
+/* Makes the group in v1 hierarchies as well, where the one above it is: what that one limits, its processes are to
+ * count in.
+ */
+int cgroup_join(const struct cgroups *cg, const char *path);
 /* Removes it and what is below it, everywhere. 0, -EBUSY while processes are left, or negative errno. */
 int cgroup_remove(const struct cgroups *cg, const char *path);
 /* Removes it where nothing is in it. */

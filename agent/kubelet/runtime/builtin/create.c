@@ -77,6 +77,8 @@ static int make_group(struct container *c, const struct container_config *config
         const struct cgroups *cg = c->s->rt->opts.cgroups;
         int r = cgroup_make(cg, c->group, reterr);
 
+        if (!r && json_get_bool(c->s->record, "limited", false) && (r = cgroup_join(cg, c->group)))
+                return err_set(reterr, r, "cannot make the group %s: %s", c->group, strerror(-r));
         if (!r)
                 r = cgroup_limit(cg, c->group, &config->resources, reterr);
         return r ?: filter_devices(c, config, reterr);

@@ -18,7 +18,7 @@ struct builtin {
         uint64_t capabilities;
         struct hashmap seccomp; /* capabilities: RuntimeDefault as crun compiled it, base64 */
         int64_t oom_score_adj_min;
-        struct network *network;
+        struct pod_network *network;
         int crun;           /* a sealed copy of the program, or -1 */
         char crun_path[64]; /* of it; "": opts.crun */
 };
@@ -113,6 +113,9 @@ int record_save(const char *folder, struct json_object *record, struct err *rete
 int record_load(const char *folder, struct json_object **ret, struct err *reterr);
 struct json_object *sandbox_record(const char *id, const struct sandbox_config *c);
 struct json_object *container_record(const char *id, const struct container_config *c);
+/* Whether all that others rely on is there: a record may be damaged, or of another version. */
+bool record_is_sandbox(const struct json_object *record, const char *id);
+bool record_is_container(const struct json_object *record, const char *id);
 void new_id(char ret[static RUNTIME_ID_SIZE]);
 
 /* sandbox.c */

@@ -22,9 +22,9 @@
 #define STATUS_MAX_AGE_MS 10000
 #define RETRY_MS          5
 
-struct network {
+struct pod_network {
         struct builtin *rt;
-        struct network_conf conf;
+        struct pod_network_conf conf;
         const char *bins;
         char *folder; /* of attachments */
         uint64_t timeout_ms;
@@ -40,7 +40,7 @@ struct network {
 
 /* ADD or DEL of one attachment. */
 struct job {
-        struct network *n;
+        struct pod_network *n;
         struct job *next;
         char id[RUNTIME_ID_SIZE], netns[64];
         const char *verb;
@@ -52,22 +52,22 @@ struct job {
         struct cni_call *call;
         void (*done)(struct job *j, int result, struct json_object *ips, const char *message);
         struct operation *op; /* or NULL: of a leftover */
-        network_done_fn op_done;
+        pod_network_done_fn op_done;
 };
 
-int network_new(struct builtin *rt, struct network **ret, struct err *reterr)
+int pod_network_new(struct builtin *rt, struct pod_network **ret, struct err *reterr)
 {
         const struct builtin_opts *o = &rt->opts;
-        struct network *n = mem_new(struct network);
+        struct pod_network *n = mem_new(struct pod_network);
         int r;
 
-        *n = (struct network){.rt = rt, .bins = o->cni_bin_folders ?: BIN_FOLDERS};
+        *n = (struct pod_network){.rt = rt, .bins = o->cni_bin_folders ?: BIN_FOLDERS};
         n->timeout_ms = o->cni_timeout_ms ?: TIMEOUT_MS;
         n->folder = mem_printf("%s/network", o->state_folder);
-        network_conf_init(&n->conf, o->cni_conf_folder ?: CONF_FOLDER);
+        pod_network_conf_init(&n->conf, o->cni_conf_folder ?: CONF_FOLDER);
         r = file_mkdirs(n->folder, 0700, reterr);
         if (r)
-                network_free(n);
+                pod_network_free(n);
         else
                 *ret = n;
         return r;
@@ -203,7 +203,7 @@ static void try(void *userdata)
                 call(j, lock);
 }
 
-static struct job *job_new(struct network *n, const char *id, const char *verb)
+static struct job *job_new(struct pod_network *n, const char *id, const char *verb)
 {
         struct job *j = mem_new(struct job);
 
@@ -239,7 +239,7 @@ static void tell_operation(struct job *j, int result, struct json_object *ips, c
         j->op_done(j->op, result, ips, message);
 }
 
-static void begin(struct operation *op, const char *verb, network_done_fn done)
+static void begin(struct operation *op, const char *verb, pod_network_done_fn done)
 {
         struct job *j = job_new(op->s->rt->network, op->s->id, verb);
 
@@ -251,12 +251,12 @@ static void begin(struct operation *op, const char *verb, network_done_fn done)
         job_begin(j);
 }
 
-void network_add(struct operation *op, network_done_fn done)
+void pod_network_add(struct operation *op, pod_network_done_fn done)
 {
         begin(op, "ADD", done);
 }
 
-void network_del(struct operation *op, network_done_fn done)
+void pod_network_del(struct operation *op, pod_network_done_fn done)
 {
         begin(op, "DEL", done);
 }
@@ -275,11 +275,11 @@ static struct json_object *attachment_of(const char *id, const struct sandbox_co
         return o;
 }
 
-int network_prepare(struct network *n, const char *id, const struct sandbox_config *c, struct err *reterr)
+int pod_network_prepare(struct pod_network *n, const char *id, const struct sandbox_config *c, struct err *reterr)
 {
         _cleanup_json_ struct json_object *asked = NULL, *attachment = NULL;
         _cleanup_free_ char *folder = mem_printf("%s/%s", n->folder, id);
-        struct json_object *list = network_conf_get(&n->conf);
+        struct json_object *list = pod_network_conf_get(&n->conf);
         const char *lacks;
         int r;
 
@@ -299,14 +299,14 @@ int network_prepare(struct network *n, const char *id, const struct sandbox_conf
 
 static void status_told(void *userdata, int result, struct json_object *network, const char *message)
 {
-        struct network *n = userdata;
+        struct pod_network *n = userdata;
 
         n->status = NULL;
         n->status_ms = clock_mono_ms();
         str_copy(n->status_why, sizeof(n->status_why), result ? message : "");
 }
 
-static void ask_status(struct network *n, struct json_object *list)
+static void ask_status(struct pod_network *n, struct json_object *list)
 {
         const struct cni_request q = {.children = n->rt->opts.children,
                                       .verb = "STATUS",
@@ -320,9 +320,9 @@ static void ask_status(struct network *n, struct json_object *list)
         n->status = cni_call(&q, status_told, n);
 }
 
-static const char *problem_of(struct network *n)
+static const char *problem_of(struct pod_network *n)
 {
-        struct json_object *list = network_conf_get(&n->conf);
+        struct json_object *list = pod_network_conf_get(&n->conf);
 
         if (!list)
                 return n->conf.problem;
@@ -333,7 +333,7 @@ static const char *problem_of(struct network *n)
         return n->status_ms ? n->status_why : "its plugins have not told their status yet";
 }
 
-bool network_is_ready(struct network *n, const char **ret_why)
+bool pod_network_is_ready(struct pod_network *n, const char **ret_why)
 {
         const char *problem = problem_of(n);
 
@@ -346,7 +346,7 @@ bool network_is_ready(struct network *n, const char **ret_why)
 
 /* First the attachments of sandboxes that are gone, one by one, then GC. */
 struct collection {
-        struct network *n;
+        struct pod_network *n;
         struct json_object *left; /* names of folders */
         size_t at;
         struct cni_call *call;
@@ -380,7 +380,7 @@ static void note_problem(struct collection *c, int result, const char *message)
         c->result = c->result ?: result;
 }
 
-static struct json_object *valid_attachments(const struct network *n)
+static struct json_object *valid_attachments(const struct pod_network *n)
 {
         struct json_object *a = json_object_new_array();
 
@@ -409,8 +409,8 @@ static void collected(void *userdata, int result, struct json_object *network, c
 
 static void call_gc(struct collection *c)
 {
-        struct network *n = c->n;
-        struct json_object *list = network_conf_get(&n->conf);
+        struct pod_network *n = c->n;
+        struct json_object *list = pod_network_conf_get(&n->conf);
         _cleanup_json_ struct json_object *valid = NULL;
         struct cni_request q = {.children = n->rt->opts.children,
                                 .verb = "GC",
@@ -473,7 +473,7 @@ static struct json_object *folders_in(const char *folder)
         return a;
 }
 
-void network_collect(struct network *n, runtime_done_fn done, void *userdata)
+void pod_network_collect(struct pod_network *n, runtime_done_fn done, void *userdata)
 {
         struct collection *c;
 
@@ -488,7 +488,7 @@ void network_collect(struct network *n, runtime_done_fn done, void *userdata)
         take_next(c);
 }
 
-void network_free(struct network *n)
+void pod_network_free(struct pod_network *n)
 {
         if (!n)
                 return;
@@ -498,7 +498,7 @@ void network_free(struct network *n)
                 collection_free(n->collection);
         if (n->status)
                 cni_call_drop(n->status);
-        network_conf_deinit(&n->conf);
+        pod_network_conf_deinit(&n->conf);
         free(n->folder);
         free(n);
 }

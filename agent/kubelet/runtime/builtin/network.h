@@ -11,26 +11,26 @@
 
 #include "agent/kubelet/runtime/builtin/impl.h"
 
-struct network;
+struct pod_network;
 
 /* Strings of rt->opts are used as long as it lives. 0 or negative errno. */
-int network_new(struct builtin *rt, struct network **ret, struct err *reterr);
+int pod_network_new(struct builtin *rt, struct pod_network **ret, struct err *reterr);
 /* Plugins that run go on by themselves. */
-void network_free(struct network *n);
+void pod_network_free(struct pod_network *n);
 
 /* Whether sandboxes can be plugged in now; *ret_why: why not, else "". Borrowed until the next call. */
-bool network_is_ready(struct network *n, const char **ret_why);
+bool pod_network_is_ready(struct pod_network *n, const char **ret_why);
 
 /* Writes down what the sandbox is going to be plugged into. -EAGAIN: there is no configuration. */
-int network_prepare(struct network *n, const char *id, const struct sandbox_config *c, struct err *reterr);
+int pod_network_prepare(struct pod_network *n, const char *id, const struct sandbox_config *c, struct err *reterr);
 
 /* ips: of an ADD that succeeded; borrowed. May come before the call returns. */
-typedef void (*network_done_fn)(struct operation *op, int result, struct json_object *ips, const char *message);
+typedef void (*pod_network_done_fn)(struct operation *op, int result, struct json_object *ips, const char *message);
 
 /* Of op's sandbox, whose holder is there. */
-void network_add(struct operation *op, network_done_fn done);
+void pod_network_add(struct operation *op, pod_network_done_fn done);
 /* What is not plugged in, or no longer, is a success. The holder may be gone. */
-void network_del(struct operation *op, network_done_fn done);
+void pod_network_del(struct operation *op, pod_network_done_fn done);
 
 /* Takes away attachments of sandboxes that are gone, then tells the plugins what is valid (GC, where they know it). */
-void network_collect(struct network *n, runtime_done_fn done, void *userdata);
+void pod_network_collect(struct pod_network *n, runtime_done_fn done, void *userdata);

@@ -15,12 +15,12 @@
 /* Two changes in one tick of the kernel's clock carry one time: what is as young as this is read again. */
 #define SETTLED_NS (50 * NS_PER_MS)
 
-void network_conf_init(struct network_conf *c, const char *folder)
+void pod_network_conf_init(struct pod_network_conf *c, const char *folder)
 {
-        *c = (struct network_conf){.folder = folder};
+        *c = (struct pod_network_conf){.folder = folder};
 }
 
-void network_conf_deinit(struct network_conf *c)
+void pod_network_conf_deinit(struct pod_network_conf *c)
 {
         json_object_put(TAKE_PTR(c->list));
         free(TAKE_PTR(c->path));
@@ -67,14 +67,14 @@ static struct stat look(const char *path)
         return path && stat(path, &st) == 0 ? st : (struct stat){0};
 }
 
-static bool unchanged(const struct network_conf *c)
+static bool unchanged(const struct pod_network_conf *c)
 {
         struct stat folder = look(c->folder), file = look(c->path);
 
         return c->settled && same(&folder, &c->seen_folder) && same(&file, &c->seen_file);
 }
 
-static int load(struct network_conf *c, struct json_object **ret, struct err *reterr)
+static int load(struct pod_network_conf *c, struct json_object **ret, struct err *reterr)
 {
         _cleanup_free_ char *text = NULL;
         size_t n;
@@ -89,7 +89,7 @@ static int load(struct network_conf *c, struct json_object **ret, struct err *re
         return r ? err_prefix(reterr, r, "%s", c->path) : 0;
 }
 
-struct json_object *network_conf_get(struct network_conf *c)
+struct json_object *pod_network_conf_get(struct pod_network_conf *c)
 {
         _cleanup_json_ struct json_object *list = NULL;
         struct err err = ERR_NULL;

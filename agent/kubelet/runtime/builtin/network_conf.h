@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 
-struct network_conf {
+struct pod_network_conf {
         const char *folder; /* borrowed */
         struct json_object *list;
         char problem[512];       /* why list is NULL */
@@ -16,8 +16,8 @@ struct network_conf {
         bool settled;
 };
 
-void network_conf_init(struct network_conf *c, const char *folder);
-void network_conf_deinit(struct network_conf *c);
+void pod_network_conf_init(struct pod_network_conf *c, const char *folder);
+void pod_network_conf_deinit(struct pod_network_conf *c);
 /* The list of plugins, borrowed until the next call; NULL: problem says why. Costs two stats when nothing has changed.
  */
-struct json_object *network_conf_get(struct network_conf *c);
+struct json_object *pod_network_conf_get(struct pod_network_conf *c);

@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include "agent/kubelet/runtime/builtin/oci_caps.h"
+#include "agent/kubelet/runtime/builtin/oci_devices.h"
 #include "agent/kubelet/runtime/builtin/oci_mounts.h"
 #include "agent/kubelet/runtime/builtin/oci_seccomp.h"
 #include "agent/kubelet/runtime/builtin/oci_spec.h"
@@ -130,42 +131,6 @@ static struct json_object *namespaces(const struct oci_input *in)
         return a;
 }
 
-/* A privileged container has all devices of the node by a mount of /dev; others name theirs. */
-static int device(const struct container_device *d, struct json_object **ret, struct err *reterr)
-{
-        struct json_object *o;
-        struct stat st;
-
-        if (stat(d->host_path, &st))
-                return err_set(reterr, -EINVAL, "device %s: %s", d->host_path, strerror(errno));
-        if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
-                return err_set(reterr, -EINVAL, "%s is no device", d->host_path);
-        o = json_object_new_object();
-        json_set_str(o, "path", d->container_path);
-        json_set_str(o, "type", S_ISBLK(st.st_mode) ? "b" : "c");
-        json_set_i64(o, "major", major(st.st_rdev));
-        json_set_i64(o, "minor", minor(st.st_rdev));
-        json_set_i64(o, "fileMode", st.st_mode & 0777);
-        json_set_i64(o, "uid", st.st_uid);
-        json_set_i64(o, "gid", st.st_gid);
-        *ret = o;
-        return 0;
-}
-
-static int devices(const struct container_config *c, struct json_object *linux_part, struct err *reterr)
-{
-        struct json_object *a = json_object_new_array(), *one = NULL;
-        int r = 0;
-
-        for (size_t i = 0; !r && i < c->ndevices; i++) {
-                r = device(&c->devices[i], &one, reterr);
-                if (!r)
-                        json_object_array_add(a, one);
-        }
-        json_set(linux_part, "devices", a);
-        return r;
-}
-
 static void seccomp(const struct oci_input *in, uint64_t caps, struct json_object *linux_part)
 {
         const struct container_security *s = &in->config->security;
@@ -206,7 +171,7 @@ static int linux_part(const struct oci_input *in, uint64_t caps, struct json_obj
         }
         if (propagation)
                 json_set_str(l, "rootfsPropagation", propagation);
-        return devices(in->config, l, reterr);
+        return oci_devices(in->config, l, reterr);
 }
 
 static struct json_object *root(const struct oci_input *in)

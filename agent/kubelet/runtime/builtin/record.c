@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/str.h"
 
 #define RECORD_MAX (4 * 1024 * 1024)
 
@@ -71,6 +72,11 @@ static struct json_object *ports(const struct sandbox_config *c)
         return a;
 }
 
+static bool is_limited(const struct container_resources *r)
+{
+        return r->cpu_shares > 0 || r->cpu_quota_us > 0 || r->memory_bytes > 0 || r->pids > 0 || r->cpuset;
+}
+
 struct json_object *sandbox_record(const char *id, const struct sandbox_config *c)
 {
         struct json_object *o = json_object_new_object();
@@ -85,6 +91,7 @@ struct json_object *sandbox_record(const char *id, const struct sandbox_config *
         json_set_str(o, "hostname", c->hostname ?: "");
         json_set_str(o, "logFolder", c->log_folder);
         json_set_str(o, "cgroup", c->cgroup);
+        json_set_bool(o, "limited", is_limited(&c->resources));
         json_set_i64(o, "network", c->network);
         json_set_i64(o, "pid", c->pid);
         json_set_i64(o, "ipc", c->ipc);
@@ -115,4 +122,26 @@ struct json_object *container_record(const char *id, const struct container_conf
         json_set(o, "labels", pairs(c->labels, c->nlabels));
         json_set(o, "annotations", pairs(c->annotations, c->nannotations));
         return o;
+}
+
+static bool has_texts(const struct json_object *record, const char *const *keys)
+{
+        for (; *keys; keys++)
+                if (!json_get_str(record, *keys))
+                        return false;
+        return true;
+}
+
+bool record_is_sandbox(const struct json_object *record, const char *id)
+{
+        static const char *const keys[] = {"uid", "namespace", "name", "cgroup", "logFolder", "hostname", NULL};
+
+        return str_eq(json_get_str(record, "id"), id) && has_texts(record, keys);
+}
+
+bool record_is_container(const struct json_object *record, const char *id)
+{
+        static const char *const keys[] = {"name", "imageId", "logPath", NULL};
+
+        return str_eq(json_get_str(record, "id"), id) && has_texts(record, keys);
 }

@@ -179,7 +179,7 @@ static void undone(struct operation *op, int result, struct json_object *ips, co
 
 static void begin_undo(struct operation *op)
 {
-        network_del(op, undone);
+        pod_network_del(op, undone);
 }
 
 /* Who asked hears of it at once; what the plugins did is taken back behind that. Where it cannot be, removing the
@@ -210,7 +210,7 @@ static void holder_started(void *userdata, const struct child_end *end)
         }
         sandbox_watch(op->s, (pid_t)strtol(end->out, NULL, 10));
         if (own_network(op->s))
-                network_add(op, connected);
+                pod_network_add(op, connected);
         else
                 is_ready(op);
 }
@@ -273,7 +273,7 @@ void sandbox_run(void *userdata, const struct sandbox_config *c, runtime_done_fn
 
         new_id(id);
         if (!r && c->network == NAMESPACE_POD)
-                r = network_prepare(rt->network, id, c, &err);
+                r = pod_network_prepare(rt->network, id, c, &err);
         if (r) {
                 tell_later(rt, done, done_userdata, r, "", err.msg);
                 return;
@@ -312,7 +312,7 @@ static void stop_next(struct operation *op)
                         container_after_end(c, op, stop_next);
                         return;
                 }
-        network_del(op, disconnected);
+        pod_network_del(op, disconnected);
 }
 
 static void begin_stop(struct operation *op)
@@ -414,7 +414,7 @@ static void remove_next(struct operation *op, int result)
         } else if (s->containers) {
                 container_erase(op, s->containers, remove_next);
         } else {
-                network_del(op, remove_disconnected);
+                pod_network_del(op, remove_disconnected);
         }
 }
 
