@@ -69,7 +69,7 @@ $(O)/unit/%: $(O)/obj/tests/unit/%.o $(O)/libtest.a $(ALL_LIBS) $(O)/stamp.link
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(ALL_EXTRA_LIBS) -lmicrohttpd -lcmocka
 
 # A node that is only played takes the place of the kubelet's other rooms.
-$(O)/unit/kubelet/pods_test: $(call obj,$(sort $(wildcard tests/played/*.c)))
+$(O)/unit/kubelet/pods_test $(O)/unit/kubelet/pods_history_test: $(call obj,$(sort $(wildcard tests/played/*.c)))
 
 $(O)/bpftest/%: $(O)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB_datapath) $(LIB_base) $(O)/stamp.link
 	$(call say,LD,$@)

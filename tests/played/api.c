@@ -117,9 +117,26 @@ static void merge_list(struct json_object *status, const char *key, const struct
         json_set(status, key, copy);
 }
 
+/* What has ended stays as it ended, and nothing is ever restarted fewer times than it was. */
+static void check_status(const struct json_object *now, const struct json_object *patch)
+{
+        const char *old = json_get_str(now, "phase"), *phase = json_get_str(patch, "phase");
+
+        if ((str_eq(old, "Succeeded") || str_eq(old, "Failed")) && phase && !str_eq(old, phase))
+                played->broken = "a phase that was the end has changed";
+        json_array_foreach (json_get(patch, "containerStatuses"), i, c) {
+                json_array_foreach (json_get(now, "containerStatuses"), k, before)
+                        if (str_eq(json_get_str(c, "name"), json_get_str(before, "name")) &&
+                            json_get_i64(c, "restartCount", 0) < json_get_i64(before, "restartCount", 0))
+                                played->broken = "a restart count has become smaller";
+        }
+}
+
 static void patch_status(struct json_object *pod, const struct json_object *patch)
 {
         struct json_object *status = json_ensure(pod, "status");
+
+        check_status(status, json_get(patch, "status"));
 
         json_foreach (json_get(patch, "status"), key, val) {
                 if (!val)

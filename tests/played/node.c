@@ -94,10 +94,10 @@ static bool turn(void)
 
 void played_turn(void)
 {
-        for (int i = 0; i < 3; i++)
-                loop_run_for(played->loop, 0);
         if (!played_runtime_turn() && !played_rooms_turn())
                 played_api_turn();
+        for (int i = 0; i < 3; i++)
+                loop_run_for(played->loop, 0);
 }
 
 void played_settle(void)

@@ -53,6 +53,7 @@ struct played {
         bool image_here;        /* of every image; else pulls bring it */
         const char *pull_fails; /* message; NULL: it does not */
         unsigned int pulls;
+        void (*progress)(void *pods, const struct image_progress *p);
         int mount_result; /* of volumes_prepare */
         const char *mount_message;
         unsigned int mounts, volumes_removed;

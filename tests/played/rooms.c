@@ -100,6 +100,11 @@ void images_pull(struct images *im, const char *reference, const struct image_cr
         answer_later(answer_pull, userdata)->pulled = done;
 }
 
+void images_on_progress(struct images *im, void (*fn)(void *userdata, const struct image_progress *p), void *userdata)
+{
+        played->progress = fn;
+}
+
 /* ---- volumes and objects ---- */
 
 int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err *reterr)

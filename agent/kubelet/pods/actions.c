@@ -61,16 +61,22 @@ static void kill(struct plan *p, const struct container_status *c, enum kill_rea
         str_copy(k->id, sizeof(k->id), c->id);
 }
 
-/* How often it ran before: what is there tells, and after a boot of the node the status that was told. */
+/* As the status counts: one that is told with an instance has had its turn. */
+static uint32_t told_attempt(const struct plan *p, const struct container_def *def)
+{
+        const struct json_object *statuses = json_get(p->in->status, kind_status_field(def->kind)),
+                                 *told = json_named(statuses, def->name);
+
+        return (uint32_t)json_get_i64(told, "restartCount", 0) + json_has(told, "containerID");
+}
+
+/* How often it ran before: what is there tells, and the status of what is not there any more: after a boot of the node,
+ * or when its start has failed. */
 static uint32_t next_attempt(const struct plan *p, const struct container_def *def)
 {
         const struct container_status *c = newest(p, def);
-        const struct json_object *statuses = json_get(json_get(p->in->pod, "status"), kind_status_field(def->kind)),
-                                 *told = json_named(statuses, def->name);
 
-        if (c)
-                return c->attempt + 1;
-        return json_has(told, "containerID") ? (uint32_t)json_get_i64(told, "restartCount", 0) + 1 : 0;
+        return MAX(c ? c->attempt + 1 : 0, told_attempt(p, def));
 }
 
 static void start(struct plan *p, const struct container_def *def)

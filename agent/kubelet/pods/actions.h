@@ -27,7 +27,8 @@ struct container_facts {
 };
 
 struct pod_input {
-        const struct json_object *pod; /* metadata, spec, status as last told */
+        const struct json_object *pod;    /* metadata, spec */
+        const struct json_object *status; /* as last made, else as the API has it; or NULL */
         const struct runtime_list *there;
         const struct container_facts *facts;
         size_t nfacts;

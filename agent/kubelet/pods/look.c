@@ -236,6 +236,7 @@ static void decide(struct look *l)
 {
         struct worker *w = l->w;
         struct pod_input in = {.pod = w->pod,
+                               .status = w->status ?: w->teller.known,
                                .there = &l->there,
                                .facts = l->facts,
                                .nfacts = l->defs.n,

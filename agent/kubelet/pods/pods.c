@@ -49,6 +49,7 @@ int pods_new(const struct pods_opts *o, struct pods **ret, struct err *reterr)
                 return err_set(reterr, r, "pods: no timer");
         }
         o->runtime->ops->on_change(o->runtime->rt, on_change, p);
+        images_on_progress(o->images, pull_progress, p);
         *ret = p;
         return 0;
 }
@@ -197,7 +198,7 @@ static void view_of(struct worker *w, struct pod_view *ret)
                                  .status = w->status,
                                  .admitted = w->admitted,
                                  .ending = worker_is_ending(w),
-                                 .ended = w->over || w->removing || w->rejected,
+                                 .ended = w->over || w->removing || w->rejected || w->gone,
                                  .sandbox = w->sandbox,
                                  .netns = w->netns};
 }

@@ -61,7 +61,7 @@ struct pod_view {
         const struct json_object *pod;    /* as the source says */
         const struct json_object *status; /* as last made here; NULL: not yet */
         bool admitted;                    /* was asked about, or ran already */
-        bool ending, ended;               /* being ended; Succeeded or Failed and nothing runs */
+        bool ending, ended;               /* being ended; it takes nobody's place any more */
         const char *sandbox;              /* id, "" when there is none */
         const char *netns;                /* of it; "" on the node's network */
 };

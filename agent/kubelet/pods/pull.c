@@ -107,3 +107,40 @@ void task_pull(struct task *t)
                 pull(t, reference);
         }
 }
+
+/* ---- while it takes long ---- */
+
+static void tell_progress(const struct task *t, const struct image_progress *progress)
+{
+        char took[DURATION_TEXT_SIZE];
+        const unsigned int mib = 20;
+
+        duration_text(progress->seconds * 1000, took);
+        if (progress->total)
+                task_event(t, false, "Pulling", "Pulling image \"%s\": %s, %llu of %llu MiB after %s", image_of(t),
+                           progress->doing, (unsigned long long)(progress->bytes >> mib),
+                           (unsigned long long)(progress->total >> mib), took);
+        else
+                task_event(t, false, "Pulling", "Pulling image \"%s\": %s after %s", image_of(t), progress->doing,
+                           took);
+}
+
+static bool waits_for(const struct task *t, const char *reference)
+{
+        _cleanup_free_ char *own = NULL;
+
+        return t->stage == STAGE_PULL && !image_reference(image_of(t), &own, NULL) && str_eq(own, reference);
+}
+
+void pull_progress(void *pods, const struct image_progress *progress)
+{
+        struct pods *p = pods;
+
+        hashmap_foreach (&p->workers, slot) {
+                struct worker *w = slot->value;
+
+                for (size_t i = 0; i < w->ntasks; i++)
+                        if (waits_for(w->tasks[i], progress->reference))
+                                tell_progress(w->tasks[i], progress);
+        }
+}

@@ -219,7 +219,7 @@ static struct json_object *present_status(const struct status_job *j, const stru
                 json_set(o, "lastState", end_of(told, before, NULL));
         else if (json_has(last, "terminated") && !told_end(last, c) && c->attempt)
                 json_set(o, "lastState", json_copy(last));
-        json_set_i64(o, "restartCount", c->attempt);
+        json_set_i64(o, "restartCount", MAX((int64_t)c->attempt, json_get_i64(told, "restartCount", 0)));
         json_set_str(o, "image", c->image);
         json_set_str(o, "imageID", note->image_ref ?: c->image_id);
         set_id(o, c);

@@ -164,6 +164,8 @@ void task_abandon(struct task *t);
 
 /* pull.c: brings the image here, then goes on with task_create */
 void task_pull(struct task *t);
+/* Of whoever waits for that image, now and then. */
+void pull_progress(void *pods, const struct image_progress *progress);
 
 /* pull_secrets.c: what the pod's secrets say about the registry of that image ("docker.io/library/nginx:1"), in mem.
  * *ret_missing: names of secrets that are not there, "a, b"; NULL: none. -EAGAIN: nobody knows yet. */

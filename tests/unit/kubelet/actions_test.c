@@ -307,7 +307,8 @@ static void restart_counts_come_from_what_is_there_or_was_told(void **state)
         static const struct row rows[] = {
                 {"Always m:app", "B0 app/7:exit1", "", "start app/8"},
                 {"Always m:app", "B0 app/7:exit1", "told:app/3", "start app/8"},
-                {"Always m:app", "B0", "told:app/3", "start app/4"}, /* the node has booted */
+                {"Always m:app", "B0", "told:app/3", "start app/4"},             /* the node has booted */
+                {"Always m:app", "B0 app/2:exit1", "told:app/3", "start app/4"}, /* the start of 3 has failed */
                 {"Always m:app", "b4 app/2:exit1 B5", "", "start app/3"},
         };
 

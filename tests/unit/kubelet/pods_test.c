@@ -236,6 +236,19 @@ static void a_pull_that_fails_is_told_and_tried_again(void **state)
         UNTIL(runs("web", "app", 0));
 }
 
+static void a_pull_that_takes_long_is_told_about(void **state)
+{
+        const struct image_progress progress = {"docker.io/library/busybox:latest", "pulling", 5 << 20, 9 << 20, 20};
+
+        node.image_here = false;
+        played_add(ONE("web", ""));
+        node.hold = true;
+        for (played_settle(); !node.pulls; played_settle())
+                played_turn();
+        node.progress(node.pods, &progress);
+        assert_event("Normal Pulling Pulling image \"busybox\": pulling, 5 of 9 MiB after 20s\n");
+}
+
 static void images_that_cannot_be_had_say_why(void **state)
 {
         node.image_here = false;
@@ -722,6 +735,7 @@ int main(void)
                 TEST(containers_end_together_and_sidecars_after_them),
                 TEST(an_image_that_is_missing_is_pulled),
                 TEST(a_pull_that_fails_is_told_and_tried_again),
+                TEST(a_pull_that_takes_long_is_told_about),
                 TEST(images_that_cannot_be_had_say_why),
                 TEST(secrets_name_the_account_of_the_registry),
                 TEST(a_secret_that_is_missing_is_told_and_the_pull_tried),

@@ -129,6 +129,7 @@ static void read_told(struct scene *s, const char *word)
         json_set_i64(c, "restartCount", atoi(strchr(word, '/') + 1));
         json_object_array_add(list, c);
         json_set(json_ensure(s->pod, "status"), "containerStatuses", list);
+        s->in.status = json_get(s->pod, "status");
 }
 
 static void read_container_fact(struct scene *s, const char *word)
