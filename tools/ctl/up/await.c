@@ -16,7 +16,7 @@
 
 #define API_MS         20000
 #define NODES_MS       60000
-#define LOOK_US        10000
+#define LOOK_US        20000
 #define ENDS_TOO_OFTEN 5 /* starts */
 
 static int connect_api(const struct cluster *c, struct kube_client **ret, struct err *reterr)
@@ -113,51 +113,50 @@ int boot_await_api(const struct cluster *c, struct err *reterr)
 struct nodes {
         const struct cluster *cluster;
         struct kube_client *client;
-        unsigned one; /* 0: all */
-        size_t ready;
-        struct strbuf waiting; /* "node-2 (NotReady: no CNI configuration)" */
+        unsigned one;              /* 0: all */
+        struct json_object *known; /* {name: "" when Ready, else why not} */
+        struct strbuf waiting;     /* "node-2 is not Ready: no CNI configuration" */
 };
 
-static const struct json_object *ready_condition(const struct json_object *node)
+static int note_node(void *userdata, struct json_object *node)
 {
+        struct nodes *n = userdata;
+        const char *why = "it has not said why";
+
         json_array_foreach (json_at(node, "status.conditions"), i, condition)
                 if (str_eq(json_get_str(condition, "type"), "Ready"))
-                        return condition;
-        return NULL;
+                        why = str_eq(json_get_str(condition, "status"), "True") ? ""
+                                                                                : json_get_str(condition, "message");
+        json_set_str(n->known, json_at_str(node, "metadata.name") ?: "", why ?: "");
+        return 0;
 }
 
 static void judge_node(struct nodes *n, unsigned number)
 {
         struct machine m = machine_node(number);
-        _cleanup_free_ char *path = mem_printf("/api/v1/nodes/%s", m.name);
-        _cleanup_json_ struct json_object *node = NULL;
-        const struct json_object *condition;
+        const char *why = json_get_str(n->known, m.name);
 
-        if (kube_get(n->client, path, &node, NULL)) {
+        if (!why)
                 strbuf_printf(&n->waiting, "%s%s has not registered", n->waiting.len ? "; " : "", m.name);
-                return;
-        }
-        condition = ready_condition(node);
-        if (str_eq(json_get_str(condition, "status"), "True")) {
-                n->ready++;
-                return;
-        }
-        strbuf_printf(&n->waiting, "%s%s is not Ready: %s", n->waiting.len ? "; " : "", m.name,
-                      json_get_str(condition, "message") ?: "it has not said why");
+        else if (*why)
+                strbuf_printf(&n->waiting, "%s%s is not Ready: %s", n->waiting.len ? "; " : "", m.name, why);
 }
 
 static int nodes_ready(void *userdata)
 {
         struct nodes *n = userdata;
-        size_t wanted = n->one ? 1 : n->cluster->nnodes;
 
-        n->ready = 0;
-        strbuf_deinit(&n->waiting);
-        n->waiting = STRBUF_NULL;
+        json_object_put(n->known);
+        n->known = json_object_new_object();
+        n->waiting.len = 0;
+        if (kube_list(n->client, "/api/v1/nodes", NULL, note_node, n, NULL)) {
+                strbuf_add_str(&n->waiting, "the API server does not answer");
+                return 1;
+        }
         for (size_t i = 0; i < n->cluster->nnodes; i++)
                 if (!n->one || n->cluster->nodes[i] == n->one)
                         judge_node(n, n->cluster->nodes[i]);
-        return n->ready < wanted;
+        return n->waiting.len > 0;
 }
 
 int boot_await_nodes(const struct cluster *c, unsigned one, struct err *reterr)
@@ -170,6 +169,7 @@ int boot_await_nodes(const struct cluster *c, unsigned one, struct err *reterr)
         if (r == -ETIMEDOUT)
                 err_set(reterr, r, "%s (`fairctl logs kubelet@NODE`)", n.waiting.data);
         strbuf_deinit(&n.waiting);
+        json_object_put(n.known);
         kube_client_free(n.client);
         return r;
 }
