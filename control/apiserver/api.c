@@ -8,6 +8,7 @@
  * and the decision where it runs: what only reads memory is answered on the connection's own loop, what may wait for
  * the disk or takes long (a big list in another form) goes to a worker.
  */
+#include "apiserver/account/tokens.h"
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
 #include "apiserver/discovery.h"
@@ -44,6 +45,7 @@ static const struct {
         {"bindings", NULL, rest_binding},
         {"pods", "eviction", rest_eviction},
         {"namespaces", "finalize", rest_finalize},
+        {"serviceaccounts", "token", tokens_request},
         {NULL, "scale", rest_scale},
         {"selfsubjectreviews", NULL, rest_review},
         {"tokenreviews", NULL, rest_review},
@@ -117,8 +119,6 @@ static int handle_resource(struct api_request *req)
                 r = api_options_parse(req);
         if (r)
                 return r;
-        if (same(req->subresource, "token"))
-                return api_fail(req, 501, "service account tokens are not issued by this server yet");
         for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
                 if (!str_eq(verbs[i].verb, req->verb))
                         continue;
@@ -140,6 +140,8 @@ static int handle_path(struct api_request *req)
                 return health_answer(req);
         if (str_eq(path, "/metrics"))
                 return metrics_answer(req);
+        if (tokens_handles(path))
+                return tokens_discovery(req);
         if (openapi_handles(path))
                 return openapi_answer(req);
         return discovery_answer(req);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "apiserver/account/tokens.h"
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
 #include "apiserver/status.h"
+#include "base/log.h"
 #include "base/str.h"
 
 bool user_in_group(const struct user_info *u, const char *group)
@@ -29,6 +31,22 @@ static int authenticate_certificate(struct api_request *req, const struct http_p
         return 0;
 }
 
+static int authenticate_token(struct api_request *req, const char *header)
+{
+        const char *token = strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+        struct err err = ERR_NULL;
+        struct token_user u;
+
+        if (!token)
+                return api_fail(req, 401, "Unauthorized: this server takes client certificates and bearer tokens");
+        if (tokens_authenticate(req, token + strspn(token, " "), NULL, &u, &err)) {
+                log_debug("a bearer token is not accepted", "error=%s", err.msg);
+                return api_fail(req, 401, "Unauthorized");
+        }
+        req->user = u.user;
+        return 0;
+}
+
 int authenticate(struct api_request *req)
 {
         static const char *const anonymous_groups[] = {"system:unauthenticated", NULL};
@@ -39,7 +57,7 @@ int authenticate(struct api_request *req)
         if (peer->refused)
                 return api_fail(req, 401, "Unauthorized: the client certificate is not accepted: %s", peer->refused);
         if (http_header(req->http, "Authorization"))
-                return api_fail(req, 401, "Unauthorized: this server takes client certificates, not bearer tokens");
+                return authenticate_token(req, http_header(req->http, "Authorization"));
         req->user = (struct user_info){.name = "system:anonymous", .groups = anonymous_groups};
         return 0;
 }

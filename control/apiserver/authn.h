@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who asks: from the client certificate, CN is the user and each O a group (Kubernetes: X.509 client certificates). */
+/* Who asks: from the client certificate, CN is the user and each O a group (Kubernetes: X.509 client certificates); or
+ * else from a service account's token. */
 #pragma once
 
 #include "apiserver/request.h"

@@ -19,6 +19,8 @@ static const struct authz_rule rules[] = {
         {GROUP "system:authenticated", "create", "authentication.k8s.io", "selfsubjectreviews", NULL},
         {GROUP "system:masters", "*", "*", "*", NULL},
         {GROUP "system:masters", "*", NULL, NULL, "*"},
+        {GROUP "system:serviceaccounts", "get", NULL, NULL,
+         "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/"},
         {GROUP "system:monitoring", "get", NULL, NULL, "/metrics /livez /readyz /healthz"},
 
         /* The controllers act on everything that users may make; they read all to collect garbage. */

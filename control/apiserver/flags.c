@@ -40,6 +40,11 @@ static const char help[] =
         "  --kubelet-preferred-address-types LIST   of a Node's addresses, those that are IPs (default\n"
         "                                           InternalIP,ExternalIP,Hostname)\n"
         "  --kubelet-insecure-tls                   do not verify kubelets: whoever is in between can read and answer\n"
+        "Service account tokens (by default signed with DIR/pki/sa.key):\n"
+        "  --service-account-signing-key-file FILE  RSA (RS256) or ECDSA P-256 (ES256), PEM\n"
+        "  --service-account-key-file FILE          another key whose tokens are accepted; may be repeated\n"
+        "  --service-account-issuer URL             (default https://kubernetes.default.svc.cluster.local)\n"
+        "  --api-audiences LIST                     what tokens for this server are for (default: the issuer)\n"
         "Cluster:\n"
         "  --service-cluster-ip-range CIDR[,CIDR]   addresses of Services, one range per family (default "
         "10.96.0.0/16)\n"
@@ -63,6 +68,8 @@ enum flag_kind {
         FLAG_MIB,
         FLAG_TRUE,
         FLAG_SERVER_NAME,
+        FLAG_TOKEN_KEY,
+        FLAG_AUDIENCES,
         FLAG_LOG_LEVEL,
         FLAG_HELP,
         FLAG_VERSION,
@@ -84,6 +91,10 @@ static const struct flag {
         {"tls-cert-file", FLAG_TEXT, IN(cert_file)},
         {"tls-private-key-file", FLAG_TEXT, IN(key_file)},
         {"client-ca-file", FLAG_TEXT, IN(client_ca_file)},
+        {"service-account-signing-key-file", FLAG_TEXT, IN(token_signing_file)},
+        {"service-account-key-file", FLAG_TOKEN_KEY, 0},
+        {"service-account-issuer", FLAG_TEXT, IN(token_issuer)},
+        {"api-audiences", FLAG_AUDIENCES, 0},
         {"kubelet-certificate-authority", FLAG_TEXT, IN(kubelet_ca_file)},
         {"kubelet-client-certificate", FLAG_TEXT, IN(kubelet_cert_file)},
         {"kubelet-client-key", FLAG_TEXT, IN(kubelet_key_file)},
@@ -146,7 +157,32 @@ static void add_server_name(struct flags *f, const char *name)
         f->server_names[f->nserver_names++] = name;
 }
 
-static void set_flag(struct flags *f, const struct flag *flag, const char *value)
+static void add_token_key(struct flags *f, const char *file)
+{
+        size_t n = 0;
+
+        while (f->token_keys[n])
+                if (++n == TOKEN_KEYS_MAX)
+                        die(2, "--service-account-key-file: at most %d of them", TOKEN_KEYS_MAX);
+        f->token_keys[n] = file;
+        f->server.token_key_files = f->token_keys;
+}
+
+/* The text is cut apart in place. */
+static void set_audiences(struct flags *f, char *list)
+{
+        size_t n = 0;
+
+        for (char *word; (word = strsep(&list, ","));) {
+                if (!*word || n == AUDIENCES_MAX)
+                        die(2, "--api-audiences: give up to %d of them, separated by commas", AUDIENCES_MAX);
+                f->audiences[n++] = word;
+        }
+        f->audiences[n] = NULL;
+        f->server.api_audiences = f->audiences;
+}
+
+static void set_flag(struct flags *f, const struct flag *flag, char *value)
 {
         void *at = (char *)f + flag->offset;
 
@@ -171,6 +207,12 @@ static void set_flag(struct flags *f, const struct flag *flag, const char *value
                 break;
         case FLAG_SERVER_NAME:
                 add_server_name(f, value);
+                break;
+        case FLAG_TOKEN_KEY:
+                add_token_key(f, value);
+                break;
+        case FLAG_AUDIENCES:
+                set_audiences(f, value);
                 break;
         case FLAG_LOG_LEVEL:
                 set_log_level(value);

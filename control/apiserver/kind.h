@@ -29,6 +29,7 @@ struct kind_config {
         const char *service_cidr[2];              /* primary, secondary or NULL ("10.96.0.0/16") */
         uint16_t node_port_first, node_port_last; /* inclusive */
         bool allow_privileged;
+        bool mount_tokens;   /* pods get a token of their service account, because the server issues such */
         struct alloc *alloc; /* addresses and ports in use (alloc/alloc.h) */
 };
 

@@ -89,11 +89,13 @@ static int prepare_pki(struct flags *f, uint16_t port, struct err *reterr)
         c->key_file = mem_printf("%s/apiserver.key", dir);
         c->client_ca_file = mem_printf("%s/ca.crt", dir);
         if (!c->kubelet_ca_file)
-                c->kubelet_ca_file = f->own_kubelet_files[0] = mem_printf("%s/ca.crt", dir);
+                c->kubelet_ca_file = f->own_files[0] = mem_printf("%s/ca.crt", dir);
         if (!c->kubelet_cert_file) {
-                c->kubelet_cert_file = f->own_kubelet_files[1] = mem_printf("%s/apiserver-kubelet-client.crt", dir);
-                c->kubelet_key_file = f->own_kubelet_files[2] = mem_printf("%s/apiserver-kubelet-client.key", dir);
+                c->kubelet_cert_file = f->own_files[1] = mem_printf("%s/apiserver-kubelet-client.crt", dir);
+                c->kubelet_key_file = f->own_files[2] = mem_printf("%s/apiserver-kubelet-client.key", dir);
         }
+        if (!c->token_signing_file)
+                c->token_signing_file = f->own_files[3] = mem_printf("%s/sa.key", dir);
         free((char *)opts.server);
         free(dir);
         return r;
@@ -103,8 +105,8 @@ static void forget_pki(struct flags *f)
 {
         struct server_config *c = &f->server;
 
-        for (size_t i = 0; i < ARRAY_SIZE(f->own_kubelet_files); i++)
-                free(TAKE_PTR(f->own_kubelet_files[i]));
+        for (size_t i = 0; i < ARRAY_SIZE(f->own_files); i++)
+                free(TAKE_PTR(f->own_files[i]));
         free((char *)TAKE_PTR(c->cert_file));
         free((char *)TAKE_PTR(c->key_file));
         free((char *)TAKE_PTR(c->client_ca_file));

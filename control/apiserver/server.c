@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "apiserver/account/tokens.h"
 #include "apiserver/background.h"
 #include "apiserver/internal.h"
 #include "apiserver/metrics.h"
@@ -136,6 +137,25 @@ static int listen_https(struct server *s, struct err *reterr)
         return http_server_new(&c, &app, &s->http, reterr);
 }
 
+/* Where clients find the server: what the certificate and kubeconfigs say, too. */
+static int open_tokens(struct server *s, struct err *reterr)
+{
+        const char *host = s->config.advertise_address ? s->config.advertise_address : s->config.bind_address;
+        _cleanup_free_ char *url =
+                mem_printf(strchr(host, ':') ? "https://[%s]:%u" : "https://%s:%u", host, s->config.secure_port);
+        const struct token_config c = {
+                .signing_file = s->config.token_signing_file,
+                .verify_files = s->config.token_key_files,
+                .issuer = s->config.token_issuer,
+                .api_audiences = s->config.api_audiences,
+                .public_url = url,
+        };
+        int r = tokens_new(&c, &s->tokens, reterr);
+
+        s->kinds.mount_tokens = s->tokens;
+        return r;
+}
+
 static int open_proxy(struct server *s, struct err *reterr)
 {
         const struct proxy_config c = {
@@ -157,6 +177,7 @@ static void server_free(struct server *s)
         if (s->http)
                 http_server_stop(s->http, STOP_GRACE_MS);
         proxy_free(s->proxy);
+        tokens_free(s->tokens);
         store_close(s->store); /* ends the thread that feeds the caches */
         cache_set_close(s->caches);
         alloc_free(s->alloc);
@@ -178,6 +199,8 @@ static int server_open(struct server *s, struct err *reterr)
                 r = cache_set_open(s->store, observe, s, &s->caches, reterr);
         if (!r)
                 r = open_proxy(s, reterr);
+        if (!r)
+                r = open_tokens(s, reterr);
         if (!r)
                 r = listen_https(s, reterr);
         if (!r)

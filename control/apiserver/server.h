@@ -30,6 +30,12 @@ struct server_config {
         const char *kubelet_cert_file, *kubelet_key_file; /* what is shown to them; NULL: nothing */
         const char *kubelet_address_types;                /* "InternalIP,ExternalIP"; NULL: the default */
         bool kubelet_insecure;                            /* their certificates are not verified */
+
+        /* Tokens of service accounts (account/tokens.h). */
+        const char *token_signing_file;     /* NULL: none are issued */
+        const char *const *token_key_files; /* NULL-terminated, or NULL */
+        const char *token_issuer;           /* NULL: the default */
+        const char *const *api_audiences;   /* NULL-terminated; NULL: the issuer */
 };
 
 struct server {
@@ -43,7 +49,8 @@ struct server {
         struct http_server *http;
         struct metrics *metrics;
         struct background *background;
-        struct proxy *proxy; /* NULL: nothing is passed on */
+        struct tokens *tokens; /* NULL: there is no key for them */
+        struct proxy *proxy;   /* NULL: nothing is passed on */
         _Atomic bool ready, stopping;
         uint64_t start_mono_ns;
         int64_t (*wall_ns)(void); /* NULL: the clock; tests bring time of their own */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions about identity and rights: they are answered, not stored. */
+#include "apiserver/account/tokens.h"
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
 #include "apiserver/rest/body.h"
@@ -132,12 +133,69 @@ static int rules_review(struct api_request *req, struct json_object *obj)
         return api_answer_tree(req, 201, obj);
 }
 
+static const char *const *audiences_of(struct api_request *req, const struct json_object *spec)
+{
+        const struct json_object *list = json_get(spec, "audiences");
+        const char **a = arena_array(req->arena, const char *, json_len(list) + 1);
+
+        json_array_foreach (list, i, item) {
+                a[i] = json_object_get_string(item);
+        }
+        return json_len(list) ? a : NULL;
+}
+
+static void add_extra(struct json_object *user, const char *name, const char *value)
+{
+        struct json_object *list;
+
+        if (!value)
+                return;
+        list = json_object_new_array();
+        json_object_array_add(list, json_object_new_string(value));
+        json_set(json_ensure(user, "extra"), name, list);
+}
+
+static struct json_object *token_user_object(struct api_request *req, const struct token_user *u)
+{
+        struct json_object *user = json_object_new_object();
+
+        json_set_str(user, "username", u->user.name);
+        if (u->user.uid)
+                json_set_str(user, "uid", u->user.uid);
+        json_set(user, "groups", groups_array(&u->user));
+        add_extra(user, "authentication.kubernetes.io/credential-id",
+                  u->id ? arena_printf(req->arena, "JTI=%s", u->id) : NULL);
+        add_extra(user, "authentication.kubernetes.io/node-name", u->node);
+        add_extra(user, "authentication.kubernetes.io/node-uid", u->node_uid);
+        add_extra(user, "authentication.kubernetes.io/pod-name", u->pod);
+        add_extra(user, "authentication.kubernetes.io/pod-uid", u->pod_uid);
+        return user;
+}
+
 static int token_review(struct api_request *req, struct json_object *obj)
 {
-        struct json_object *status = json_object_new_object();
+        struct json_object *spec = json_get(obj, "spec"), *status = json_object_new_object();
+        const char *token = json_get_str(spec, "token");
+        struct err err = ERR_NULL;
+        struct token_user u;
+        bool good;
 
-        json_set_bool(status, "authenticated", false);
-        json_set_str(status, "error", "this server takes client certificates, not bearer tokens");
+        if (str_empty(token)) {
+                json_object_put(status);
+                return api_fail(req, 400, "token is required for TokenReview in authentication");
+        }
+        good = !tokens_authenticate(req, token, audiences_of(req, spec), &u, &err);
+        json_set_bool(status, "authenticated", good);
+        if (good) {
+                struct json_object *list = json_object_new_array();
+
+                for (const char *const *a = u.audiences; *a; a++)
+                        json_object_array_add(list, json_object_new_string(*a));
+                json_set(status, "audiences", list);
+                json_set(status, "user", token_user_object(req, &u));
+        } else {
+                json_set_str(status, "error", err.msg);
+        }
         json_set(obj, "status", status);
         return api_answer_tree(req, 201, obj);
 }
