@@ -168,6 +168,10 @@ def with_credentials(lab, reg):
     tap.ok("wrong" not in denied["message"], "and the message does not tell them")
     pulled = d.pull(name, credentials=[["bob", "x"], ["ann", "pass:word"], ["never", "tried"]])
     tap.is_(pulled["outcome"], "pulled", "the right ones among several are found")
+    d.ask("collect")
+    both = [d.send("pull", reference=name, credentials=c) for c in ([["ann", "pass:word"]], [["eve", "x"]], [["ann", "pass:word"]])]
+    tap.is_([d.wait(t)["outcome"] for t in both], ["pulled", "refused", "pulled"],
+            "who has other credentials gets nothing by a pull that is under way, nor what it has left here")
     text = open(seen, encoding="utf-8").read()
     tap.ok("pass:word" not in text and "--creds" not in text, "no password is on a command line")
     modes = {line for line in text.splitlines() if line.startswith(("600 ", "folder "))}
@@ -277,6 +281,20 @@ def killed_anywhere(lab):
     d.end()
 
 
+def killed_loads(lab):
+    d = lab.driver()
+    for i in range(6):
+        path = image.drop(d.folder, f"killed:{i}", lab.path("two"))
+        time.sleep(0.03 * i)
+        d.kill()
+        d.again()
+        if not (until(lambda n=i: d.find(f"killed:{n}")) and until(lambda p=path: not os.path.exists(p))):
+            break
+    tap.is_(len(d.images()[0]["tags"]), 6, "killed while it loads, it loads again")
+    tap.is_(os.listdir(f"{d.folder}/load"), ["failed"], "and leaves nothing in load/")
+    d.end()
+
+
 def commands():
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -341,6 +359,7 @@ def story(lab):
     mounted(lab)
     collected(lab)
     killed_anywhere(lab)
+    killed_loads(lab)
     bad_records(lab)
 
 

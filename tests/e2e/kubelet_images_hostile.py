@@ -324,6 +324,10 @@ def bad_registries(lab):
     told = [p for p in d.progress if p["reference"] == f"{server.server_address[0]}:{server.server_address[1]}/stall:1"]
     tap.ok(told and all((p["progress"], p["total"]) == ("pulling", 1 << 40) for p in told),
            "what takes long tells how far it is, and of how much", d.progress)
+    h, p = server.server_address
+    lie = d.pull(f"{h}:{p}/lie@{image.digest(b'another')}")
+    tap.ok(lie["outcome"] == "broken" and "something else" in lie["message"] or "does not match" in lie["message"],
+           "a registry that gives another manifest than was asked for is caught", lie)
     settles(d, EMPTY, "they have left nothing")
     d.end()
     server.shutdown()

@@ -50,11 +50,20 @@ static void unlink_pull(struct pull *p)
         p->im->running -= p->running;
 }
 
+/* Of one name one at a time: the next one finds what the first has brought. */
+static bool is_running(const struct images *im, const char *reference)
+{
+        for (const struct pull *p = im->pulls; p; p = p->next)
+                if (p->running && str_eq(p->ref.text, reference))
+                        return true;
+        return false;
+}
+
 /* The oldest that waits may begin when one has ended. From the loop, so that nobody is called from within his call. */
 static void begin_waiting(struct images *im)
 {
         for (struct pull *p = im->pulls; p && im->running < im->parallel_pulls; p = p->next)
-                if (!p->running) {
+                if (!p->running && !is_running(im, p->ref.text)) {
                         p->running = true;
                         im->running++;
                         loop_timer_set(p->timer, 0);
@@ -77,7 +86,7 @@ static void on_timer(void *userdata)
 
         if (p->child)
                 program_watch(p);
-        else if (*p->message)
+        else if (p->is_failed)
                 pull_finish(p, p->refused, NULL, p->message);
         else
                 step_begin(p);
@@ -113,20 +122,38 @@ static void copy_credentials(struct pull *p, const struct image_credentials *c, 
                 p->credentials[i] = (struct image_credentials){or_empty(c[i].username), or_empty(c[i].password)};
 }
 
+static void set_local(struct pull *p, const char *source)
+{
+        p->source = mem_strdup(source);
+        p->source_is_local = true;
+}
+
 /* Ends as soon as the loop comes to it. */
 static void fail_soon(struct pull *p, enum image_outcome outcome, const char *message)
 {
         p->refused = outcome;
         str_copy(p->message, sizeof(p->message), message);
+        p->is_failed = true;
         p->running = true;
         p->im->running++;
         loop_timer_set(p->timer, 0);
 }
 
-static struct pull *find(const struct images *im, const struct reference *ref)
+static bool has_credentials(const struct pull *p, const struct image_credentials *c, size_t n)
+{
+        for (size_t i = 0; i < n && n == p->ncredentials; i++)
+                if (!str_eq(p->credentials[i].username, c[i].username ?: "") ||
+                    !str_eq(p->credentials[i].password, c[i].password ?: ""))
+                        return false;
+        return n == p->ncredentials;
+}
+
+/* Who has other credentials than the pull under way shall not get what they brought: the registry is asked again. */
+static struct pull *find(const struct images *im, const struct reference *ref, const struct image_credentials *c,
+                         size_t n)
 {
         for (struct pull *p = im->pulls; p; p = p->next)
-                if (str_eq(p->ref.text, ref->text) && !*p->message)
+                if (str_eq(p->ref.text, ref->text) && !p->is_failed && (p->source_is_local || has_credentials(p, c, n)))
                         return p;
         return NULL;
 }
@@ -147,7 +174,7 @@ void images_pull(struct images *im, const char *reference, const struct image_cr
         struct reference ref = {0};
         struct err err = ERR_NULL;
         int e = reference_parse(reference, &ref, &err);
-        struct pull *p = e ? NULL : find(im, &ref);
+        struct pull *p = e ? NULL : find(im, &ref, credentials, ncredentials);
         bool joins = p;
 
         p = p ?: pull_new(im);
@@ -168,7 +195,7 @@ void images_pull(struct images *im, const char *reference, const struct image_cr
         else if (ref.path && !is_allowed(im, ref.path))
                 fail_soon(p, IMAGE_REFUSED, "images on the node's disk may not be named by pods (--image-disk-folder)");
         else if (ref.path)
-                p->source = mem_strdup(ref.text);
+                set_local(p, ref.text);
         begin_waiting(im);
 }
 
@@ -197,7 +224,7 @@ void pull_load(struct images *im, const char *source, const char *reference, cha
         add_waiter(p, done, userdata);
         p->load_entry = load_entry;
         p->load_inode = inode;
-        p->source = mem_strdup(source);
+        set_local(p, source);
         e = reference_parse(reference, &p->ref, &err);
         if (!e && (p->ref.path || p->ref.digest))
                 e = err_set(&err, -EINVAL, "%s: a name with a tag is expected, as \"docker.io/library/demo:1\"",

@@ -21,6 +21,7 @@ struct pull {
         struct images *im;
         struct reference ref; /* what it will be called */
         char *source;         /* what to copy, in skopeo's words; NULL: to be resolved */
+        bool source_is_local; /* it lies on the disk */
         char *load_entry;     /* the file of load/ that asks for it, or NULL */
         uint64_t load_inode;
         struct waiter *waiters;
@@ -28,8 +29,9 @@ struct pull {
         size_t ncredentials, credential; /* which one is tried; ncredentials: none */
 
         bool running;
-        char *work;   /* tmp/RANDOM */
-        char *digest; /* "docker.io/library/nginx@sha256:...", of what the registry has; NULL: from the disk */
+        bool is_failed; /* before it began: refused and message say it */
+        char *work;     /* tmp/RANDOM */
+        char *digest;   /* "docker.io/library/nginx@sha256:...", of what the registry has; NULL: from the disk */
         struct layout layout;
         bool packs_again;           /* the copy is to make gzip of every layer */
         enum image_outcome refused; /* what the first credentials came to, when message says something */

@@ -186,7 +186,8 @@ static void copied(struct pull *p, const struct child_end *end)
         int e;
 
         if (end->status) {
-                enum image_outcome outcome = outcome_of_skopeo(end->err, !p->digest, p->ref.text, why, sizeof(why));
+                enum image_outcome outcome =
+                        outcome_of_skopeo(end->err, p->source_is_local, p->ref.text, why, sizeof(why));
 
                 pull_finish(p, outcome, NULL, why);
                 return;
@@ -239,6 +240,18 @@ static void copy(struct pull *p)
 
 /* --- resolve --- */
 
+/* Not synced: it lives for a pull. */
+static int write_secret(const char *path, const char *data, size_t n, struct err *reterr)
+{
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        ssize_t written = fd < 0 ? -1 : write(fd, data, n);
+
+        if (written == (ssize_t)n)
+                return 0;
+        return err_set(reterr, written < 0 ? -errno : -ENOSPC, "%s: cannot write: %s", path,
+                       strerror(written < 0 ? errno : ENOSPC));
+}
+
 static int write_auth(struct pull *p, struct err *reterr)
 {
         const struct image_credentials *c = p->credential < p->ncredentials ? &p->credentials[p->credential] : NULL;
@@ -252,7 +265,7 @@ static int write_auth(struct pull *p, struct err *reterr)
         if (c && p->ref.domain)
                 strbuf_printf(&text, "\"%s\":{\"auth\":\"%s\"}", p->ref.domain, b64.data);
         strbuf_add_str(&text, "}}");
-        e = file_write_atomic(path, text.data, text.len, 0600, reterr);
+        e = write_secret(path, text.data, text.len, reterr);
         explicit_bzero(pair.data, pair.len);
         explicit_bzero(b64.data, b64.len);
         explicit_bzero(text.data, text.len);
@@ -294,7 +307,11 @@ static void resolved(struct pull *p, const struct child_end *end)
         }
         *p->message = '\0';
         sha256_text(end->out, end->out_len, digest);
-        p->digest = mem_printf("%s@%s", p->ref.repository, p->ref.digest ?: digest);
+        if (end->truncated || (p->ref.digest && !str_eq(p->ref.digest, digest))) {
+                fail(p, IMAGE_BROKEN, "what the registry has by that digest is something else");
+                return;
+        }
+        p->digest = mem_printf("%s@%s", p->ref.repository, digest);
         p->source = mem_printf("docker://%s", p->digest);
         p->total = manifest_bytes(end->out, end->out_len);
         r = store_find(p->im, &ref);

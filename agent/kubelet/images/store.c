@@ -333,7 +333,10 @@ static int add_new(struct images *im, const struct store_image *new, struct imag
         int e = record_of(new, name, &o, reterr);
 
         e = e ?: move_root(im, new->root, name, reterr);
-        return e ?: save(im, o, ret, reterr);
+        e = e ?: save(im, o, ret, reterr);
+        if (e)
+                store_sweep_roots(im);
+        return e;
 }
 
 int store_add(struct images *im, const struct store_image *new, struct image_record **ret, struct err *reterr)
