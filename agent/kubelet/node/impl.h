@@ -57,6 +57,9 @@ int pressure_new(struct node *n);
 /* Counts what pods with limits wrote, when it is time. */
 void pressure_scan(struct node *n);
 
+/* enforce.c: pods together get no more than is theirs. */
+void enforce_allocatable(struct node *n);
+
 /* collect.c: what nobody needs any more. */
 void collect_leftovers(struct node *n);
 /* Frees about so many bytes of images, however young; true: something went. */

@@ -131,11 +131,11 @@ static void on_change(void *userdata, const char *reason)
         node_event(n, false, reason, "Node %s status is now: %s", n->opts.name, reason);
 }
 
-static void on_told(void *userdata, const struct json_object *conditions)
+static void on_told(void *userdata, const struct json_object *conditions, bool created)
 {
         struct node *n = userdata;
 
-        conditions_changes(n->told, conditions, on_change, n);
+        conditions_changes(created ? NULL : n->told, conditions, on_change, n);
         json_object_put(n->told);
         n->told = json_object_get((struct json_object *)conditions);
         n->registered |= !*n->network_problem;
@@ -269,6 +269,7 @@ void node_start(struct node *n, uint16_t port)
         read_facts(n, &facts);
         n->local = object_make(&facts, clock_wall_s());
         node_event(n, false, "Starting", "Starting kubelet.");
+        enforce_allocatable(n);
         if (!disk_bytes(n->opts.image_dir))
                 node_event(n, true, "InvalidDiskCapacity", "invalid capacity 0 on image filesystem");
         registrar_start(n->registrar);

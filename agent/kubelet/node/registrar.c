@@ -148,7 +148,7 @@ static void tell(struct registrar *r)
 {
         r->told_ms = clock_mono_ms();
         r->anyway = false;
-        r->opts.told(r->opts.userdata, json_at(r->body, "status.conditions"));
+        r->opts.told(r->opts.userdata, json_at(r->body, "status.conditions"), r->sending == STEP_CREATE);
 }
 
 static void succeeded(struct registrar *r, struct json_object *obj)

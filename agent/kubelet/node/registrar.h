@@ -23,8 +23,8 @@ struct registrar_opts {
         void (*facts)(void *userdata, struct node_facts *ret);
         /* The Node that the API has is another, or says something else; NULL: it has none. */
         void (*seen)(void *userdata, const struct json_object *node, const struct json_object *before);
-        /* These conditions are told now. */
-        void (*told)(void *userdata, const struct json_object *conditions);
+        /* These conditions are told now; created: with a Node that was not there. */
+        void (*told)(void *userdata, const struct json_object *conditions, bool created);
         void (*back)(void *userdata); /* the API answers again */
         void *userdata;
 };

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/kubelet/node/addresses.h"
+#include "agent/kubelet/node/enforce.h"
 #include "agent/kubelet/node/group.h"
 #include "agent/kubelet/node/machine.h"
 #include "agent/kubelet/node/object.h"
@@ -116,6 +117,39 @@ static void processes_are_counted_below(void **state)
         put(t->v2.v2, "p/c2/inner", "cgroup.procs", "3\n");
         assert_int_equal(group_count_processes(&t->v2, "p"), 3);
         assert_int_equal(group_count_processes(&t->v2, "none"), 0);
+}
+
+static void assert_limit(const struct tree *t, const char *group, const char *file, const char *want)
+{
+        _cleanup_free_ char *path = mem_printf("%s/a/%s/%s", t->v2.v2, group, file), *text = NULL;
+        size_t n;
+
+        assert_int_equal(file_read(path, 4096, &text, &n, NULL), 0);
+        text[strcspn(text, "\n")] = '\0';
+        assert_string_equal(text, want);
+}
+
+static void pods_together_get_what_is_not_reserved(void **state)
+{
+        static const char *const groups[] = {"a/kubepods", "a/kubepods/burstable", "a/kubepods/besteffort"};
+        static const char *const files[] = {"memory.max", "cpu.weight", "pids.max", "cgroup.subtree_control"};
+        const struct machine m = {.milli_cpus = 3000, .memory_bytes = 1000 * MI};
+        struct node_reserved reserved;
+        struct tree *t = *state;
+        struct err err = ERR_NULL;
+
+        put(t->v2.v2, "", "cgroup.subtree_control", "");
+        put(t->v2.v2, "a", "cgroup.subtree_control", "");
+        for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+                for (size_t k = 0; k < ARRAY_SIZE(files); k++)
+                        put(t->v2.v2, groups[i], files[k], "");
+        assert_int_equal(reserved_parse("cpu=1,memory=200Mi,pid=100", &reserved, NULL), 0);
+        if (enforce_limits(&t->v2, "a", &m, &reserved, 1000, &err))
+                fail_msg("%s", err.msg);
+        assert_limit(t, "kubepods", "memory.max", "838860800");
+        assert_limit(t, "kubepods", "pids.max", "900");
+        assert_limit(t, "kubepods/besteffort", "cpu.weight", "1");
+        assert_limit(t, "kubepods/burstable", "memory.max", "");
 }
 
 static void texts_of_the_kernel_are_read(void **state)
@@ -239,6 +273,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(limits_of_the_own_group_and_those_above_count, setup, teardown),
                 cmocka_unit_test_setup_teardown(limits_of_v1_count_too, setup, teardown),
                 cmocka_unit_test_setup_teardown(processes_are_counted_below, setup, teardown),
+                cmocka_unit_test_setup_teardown(pods_together_get_what_is_not_reserved, setup, teardown),
                 cmocka_unit_test(texts_of_the_kernel_are_read),
                 cmocka_unit_test_setup_teardown(this_machine_has_something, setup, teardown),
                 cmocka_unit_test(given_addresses_are_taken_and_checked),

@@ -33,7 +33,7 @@ struct fixture {
         const char *labels[2];
         struct json_object *capacity, *allocatable, *images;
         const char *network_problem;
-        int told, backs, seen;
+        int told, created, backs, seen;
         bool (*until)(struct fixture *f);
 
         pthread_mutex_t lock; /* what the server has */
@@ -235,9 +235,10 @@ static void on_seen(void *userdata, const struct json_object *node, const struct
                 heartbeat_owner(f->heartbeat, json_at_str(node, "metadata.uid"));
 }
 
-static void on_told(void *userdata, const struct json_object *conditions)
+static void on_told(void *userdata, const struct json_object *conditions, bool created)
 {
         ((struct fixture *)userdata)->told++;
+        ((struct fixture *)userdata)->created += created;
 }
 
 static void on_back(void *userdata)
@@ -381,6 +382,7 @@ static void a_node_is_made_ready_by_one_call(void **state)
         assert_int_equal(f->posts, 1);
         assert_int_equal(f->status_patches, 0);
         assert_int_equal(f->told, 1);
+        assert_int_equal(f->created, 1);
         assert_string_equal(json_get_str(json_at(f->node, "metadata.labels"), "zone"), "a");
         assert_string_equal(json_get_str(json_at(f->node, "metadata.labels"), "kubernetes.io/hostname"), "n1");
         assert_int_equal(json_len(json_at(f->node, "status.addresses")), 3);
@@ -418,6 +420,7 @@ static void an_existing_node_keeps_what_others_set(void **state)
         registrar_start(f->registrar);
         run_until(f, is_ready);
         assert_int_equal(f->posts, 1); /* refused: it is there */
+        assert_int_equal(f->created, 0);
         assert_int_equal(f->metadata_patches, 1);
         assert_string_equal(json_get_str(json_at(f->node, "metadata.labels"), "team"), "blue");
         assert_string_equal(json_get_str(json_at(f->node, "metadata.labels"), "zone"), "b");
