@@ -41,7 +41,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     bin_dir = "{bin}"
     conf_dir = "{conf}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
+    snapshotter = "{snapshotter}"
 """
 
 
@@ -132,12 +132,12 @@ def image_archive(path):
 
 
 class Containerd:
-    def __init__(self, conflist, plugin):
-        self.conflist, self.plugin = conflist, plugin
+    def __init__(self, conflist, plugin, snapshotter="native", folder=None):
+        self.conflist, self.plugin, self.snapshotter, self.folder = conflist, plugin, snapshotter, folder
         self.child = self.channel = None
 
     def __enter__(self):
-        self.dir = tempfile.mkdtemp(prefix="fl-ctrd.")
+        self.dir = tempfile.mkdtemp(prefix="fl-ctrd.", dir=self.folder)
         try:
             self._start()
         except BaseException:
@@ -157,7 +157,7 @@ class Containerd:
             json.dump(self.conflist, file)
         with open(self._path("config.toml"), "w", encoding="utf-8") as file:
             file.write(CONFIG.format(root=self._path("root"), state="/run/ctrd", socket=self._path("sock"), image=IMAGE,
-                                     bin=self._path("bin"), conf=self._path("conf")))
+                                     bin=self._path("bin"), conf=self._path("conf"), snapshotter=self.snapshotter))
         # Its pid 1 takes everything along when it ends; its /run is its own.
         script = f"mount -t tmpfs tmpfs /run && exec containerd -c {self._path('config.toml')}"
         self.log = open(self._path("log"), "wb")
@@ -170,7 +170,7 @@ class Containerd:
 
     def _import(self):
         image_archive(self._path("image.tar"))
-        done = subprocess.run(["ctr", "-a", self._path("sock"), "-n", "k8s.io", "images", "import", "--snapshotter", "native",
+        done = subprocess.run(["ctr", "-a", self._path("sock"), "-n", "k8s.io", "images", "import", "--snapshotter", self.snapshotter,
                                self._path("image.tar")], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"ctr images import: {done.stderr}")
@@ -208,8 +208,8 @@ class Containerd:
                                        response_deserializer=None)
         return decode(ask(encode(fields), timeout=timeout))
 
-    def run_pod(self, name, ports=(), annotations=(), attempt=0):
-        """ports: (protocol, container port, host port). Returns the sandbox's id; grpc.RpcError when it fails."""
+    def pod_config(self, name, ports=(), annotations=(), attempt=0):
+        """ports: (protocol, container port, host port)."""
         config = [(1, [(1, name), (2, f"uid-of-{name}"), (3, "default"), (4, attempt)]), (2, name),
                   (3, self._path("pod-logs"))]
         for protocol, inside, outside in ports:
@@ -217,7 +217,24 @@ class Containerd:
         for key, value in annotations:
             config.append((7, [(1, key), (2, value)]))
         config.append((8, [(1, f"/fl-ctrd-{os.getpid()}")]))
-        return self.call("RunPodSandbox", [(1, config)])[1][0].decode()
+        return config
+
+    def run_pod(self, name, **fields):
+        """Returns the sandbox's id; grpc.RpcError when it fails."""
+        return self.call("RunPodSandbox", [(1, self.pod_config(name, **fields))])[1][0].decode()
+
+    def create(self, sandbox, name):
+        """A container that sleeps in the sandbox of the pod of that name. Returns its id."""
+        config = [(1, [(1, "app")]), (2, [(1, IMAGE)]), (11, "app.log")]
+        return self.call("CreateContainer", [(1, sandbox), (2, config), (3, self.pod_config(name))])[1][0].decode()
+
+    def start(self, container):
+        self.call("StartContainer", [(1, container)])
+
+    def exec_sync(self, container, argv):
+        """The exit code."""
+        answer = self.call("ExecSync", [(1, container), *[(2, word) for word in argv], (3, 10)])
+        return answer.get(3, [0])[0]
 
     def status(self, ident):
         """(addresses, pid of the sandbox) of a pod."""
