@@ -5,6 +5,7 @@
 kubectl that speak SPDY (before 1.30) and WebSocket, and by Python's client."""
 
 import hashlib
+import json
 import os
 import pty
 import re
@@ -13,11 +14,11 @@ import shlex
 import signal
 import subprocess
 import sys
-import termios
 import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import kubectl as kubectl_module
 import kubelab
 import tap
 from kubelab import container, pod
@@ -37,7 +38,6 @@ class Terminal:
 
     def __init__(self, kubectl, words, rows=33, columns=101):
         self.master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (rows, columns)) if hasattr(termios, "tcsetwinsize") else None
         subprocess.run(["stty", "rows", str(rows), "columns", str(columns)], stdin=slave, check=True)
         self.process = subprocess.Popen([kubectl.path, *shlex.split(words)], stdin=slave, stdout=slave, stderr=slave,
                                         env=kubectl.env, start_new_session=True)
@@ -75,9 +75,8 @@ def raw(kubectl, words, data=b"", seconds=60):
 
 
 def make_pods(k):
-    k.apply(pod("web", sh(HELLO + "for i in 1 2 3 4 5; do echo line $i; done; echo bad >&2; exec httpd -f -p 80 -h /tmp/www"),
-                shareProcessNamespace=False),
-            pod("two", sh("echo from a; " + STAY, "a"), sh("echo from b; " + STAY, "b")),
+    k.apply(pod("web", sh(HELLO + "for i in 1 2 3 4 5; do echo line $i; done; echo bad >&2; exec httpd -f -p 80 -h /tmp/www")),
+            pod("two", sh("echo from a; " + STAY, "a"), sh("echo from b; exec sleep 1234", "b"), shareProcessNamespace=True),
             pod("shell", container(argv=("sh",), tty=True, stdin=True)),
             pod("cat", container(argv=("cat",), stdin=True, stdinOnce=True), restartPolicy="Never"),
             pod("crash", sh("echo this is the end; exit 1")),
@@ -199,18 +198,120 @@ def forwarded(kubectl):
              f"{kubectl.name}: and kubectl says why")
 
 
+def runs(k, kubectl):
+    """run -it, attach with an input that ends, and debug."""
+    name = kubectl.name
+    done = raw(kubectl, "attach -i cat", b"said once\n")
+    tap.is_((done.returncode, done.stdout), (0, b"said once\n"), f"{name}: attach -i: what is said comes back")
+    k.wait(lambda: k.phase("cat") == "Succeeded", 10, f"{name}: and the container's input ended with it (stdinOnce)")
+    t = Terminal(kubectl, f"run once --image={kubelab.IMAGE} --restart=Never --rm -it -- sh")
+    time.sleep(0.5)
+    t.until("#|command prompt", 15)
+    t.type("\n")
+    t.until("#")
+    t.type("echo in$((1+1))\nexit 4\n")
+    tap.ok(t.until("in2"), f"{name}: run --rm -it has a shell", t.text)
+    tap.is_(t.end(), 4, f"{name}: whose exit code is kubectl's")
+    k.until(lambda: k.gone("once"), 10)
+    t = Terminal(kubectl, f"debug -it two --image={kubelab.IMAGE} --target=b -- sh")
+    t.until("#|command prompt", 15)
+    t.type("\n")
+    t.until("#")
+    t.type("ps; exit\n")
+    tap.ok(t.until("sleep 1234"), f"{name}: debug --target sees the container's processes", t.text)
+    t.end()
+
+
+def abandoned(kubectl):
+    """A command ends with who asked for it."""
+    asked = subprocess.Popen([kubectl.path, "exec", "-i", "web", "--", "sh", "-c", "sleep 4321; true"], stdin=subprocess.PIPE,
+                             env=kubectl.env)
+    seen = "ps | grep -q '[s]leep 4321'"
+    raw(kubectl, f"exec web -- sh -c \"for i in 1 2 3 4 5 6 7 8 9; do {seen} && break; sleep 0.2; done\"")
+    asked.kill()
+    asked.wait()
+    left = raw(kubectl, f"exec web -- sh -c \"for i in 1 2 3 4 5 6 7 8 9; do {seen} || exit 0; sleep 0.2; done; exit 1\"")
+    tap.is_(left.returncode, 0, f"{kubectl.name}: who is gone leaves no command behind")
+
+
+def by_python(k):
+    """v4.channel.k8s.io, as Python's client speaks it."""
+    try:
+        from kubernetes import client, config
+        from kubernetes.stream import portforward, stream
+    except ImportError:
+        tap.skip("Python's client speaks with pods", "python3-kubernetes is not installed")
+        return
+    config.load_kube_config(k.server.kubeconfig)
+    api = client.CoreV1Api()
+    tap.is_(stream(api.connect_get_namespaced_pod_exec, "web", "default", command=["echo", "by v4"], stdout=True, stderr=True),
+            "by v4\n", "Python: exec")
+    s = stream(api.connect_get_namespaced_pod_exec, "web", "default", command=["sh"], stdin=True, stdout=True, stderr=True,
+               _preload_content=False)
+    s.write_stdin("echo out; echo err >&2; exit 6\n")
+    s.run_forever(timeout=10)
+    tap.is_((s.read_stdout(), s.read_stderr(), s.returncode), ("out\n", "err\n", 6), "Python: input, both outputs and the exit code")
+    forward = portforward(api.connect_get_namespaced_pod_portforward, "web", "default", ports="80")
+    socket = forward.socket(80)
+    socket.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    socket.settimeout(10)
+    answer = b""
+    while b"hello from the pod" not in answer:
+        piece = socket.recv(4096)
+        if not piece:
+            break
+        answer += piece
+    tap.ok(b"hello from the pod\n" in answer, "Python: port-forward", answer)
+
+
+def figures(k, kubectl):
+    node = f"/api/v1/nodes/{kubelab.NODE}/proxy"
+    text = kubectl.run(f"get --raw {node}/metrics/resource")[1]
+    cpu = re.search(r'^container_cpu_usage_seconds_total\{container="c",namespace="default",pod="talk"\} ([0-9.]+) (\d{13})$', text, re.M)
+    tap.ok(cpu and 0 < float(cpu.group(1)) < 60 and abs(int(cpu.group(2)) / 1000 - time.time()) < 60,
+           "/metrics/resource: what a container's processor did, and when", text[:2000])
+    tap.ok(all(re.search(f"^{name}(\\{{.*\\}})? [0-9.]+ \\d{{13}}$", text, re.M) for name in (
+        "container_memory_working_set_bytes", "pod_cpu_usage_seconds_total", "pod_memory_working_set_bytes", "node_cpu_usage_seconds_total",
+        "node_memory_working_set_bytes")), "memory, pods and the node, too", text[:2000])
+    first = json.loads(kubectl.run(f"get --raw {node}/stats/summary")[1])
+    time.sleep(1.1)
+    second = json.loads(kubectl.run(f"get --raw {node}/stats/summary")[1])
+    talk = next(p for p in second["pods"] if p["podRef"]["name"] == "talk")
+    tap.ok(first["node"]["nodeName"] == kubelab.NODE and 0 < talk["containers"][0]["cpu"]["usageNanoCores"] < 2e9 and
+           talk["memory"]["workingSetBytes"] > 0, "/stats/summary: with rates the second time", second)
+    pods = json.loads(kubectl.run(f"get --raw {node}/pods")[1])
+    tap.ok(pods["kind"] == "PodList" and {"web", "talk"} <= {p["metadata"]["name"] for p in pods["items"] if p["status"]["phase"] == "Running"},
+           "/pods: the pods as the kubelet has them")
+    running = json.loads(kubectl.run(f"get --raw {node}/runningpods")[1])
+    tap.ok("cat" not in {p["metadata"]["name"] for p in running["items"]}, "/runningpods: those that run something")
+    tap.is_(kubectl.run(f"get --raw {node}/healthz")[1], "ok", "/healthz")
+    kubectl.fails(f"get --raw {node}/logs/", "not find|NotFound|404")
+    bare = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", f"https://{kubelab.NODE_IP}:10250/pods"],
+                          capture_output=True, text=True, check=False)
+    tap.is_(bare.stdout, "401", "who shows no certificate is refused")
+
+
 def story(k):
     make_pods(k)
-    for version in VERSIONS:
-        kubectl = k.kubectl(version)
-        some_logs(k, kubectl)
-        followed_logs(k, kubectl)
+    there = {name for name, _ in kubectl_module.programs()[0]}
+    versions = [k.kubectl(v) for v in VERSIONS if v in there]
+    tap.ok(versions, "there is a kubectl to ask with", there)
+    for kubectl in versions[1:-1]:
+        kubectl.want("exec -i web -- cat", "an input\n", stdin="an input\n")
+        forwarded(kubectl)
+    for kubectl in (versions[0], versions[-1]):
         commands(kubectl)
+        forwarded(kubectl)
+        some_logs(k, kubectl)
         terminals(kubectl)
         attached(kubectl)
         copies(kubectl, k.lab.folder)
-        forwarded(kubectl)
-    old_logs(kubectl)
+        abandoned(kubectl)
+    followed_logs(k, versions[-1])
+    runs(k, versions[-1])
+    by_python(k)
+    figures(k, versions[-1])
+    old_logs(versions[-1])
 
 
 if __name__ == "__main__":

@@ -221,12 +221,9 @@ static const char *waiting_words(const char *reason)
 }
 
 /* What the pod's status says about a container that has no log; upstream's words. */
-static void fail_without(struct ask *a, const struct pod_view *pod, bool previous)
+static void fail_without(struct ask *a, const struct pod_view *pod, const struct json_object *status, bool previous)
 {
-        static const char *const lists[3] = {"containerStatuses", "initContainerStatuses",
-                                             "ephemeralContainerStatuses"};
         const char *name = a->segments[2];
-        const struct json_object *status = find_named(pod->status, lists, name);
         const char *waiting = waiting_words(json_at_str(status, "state.waiting.reason"));
 
         if (previous)
@@ -246,6 +243,25 @@ static bool names_container(const struct json_object *pod, const char *name)
         return find_named(json_get(pod, "spec"), lists, name);
 }
 
+static const struct json_object *status_of(const struct pod_view *pod, const char *container)
+{
+        static const char *const lists[3] = {"containerStatuses", "initContainerStatuses",
+                                             "ephemeralContainerStatuses"};
+
+        return find_named(pod->status, lists, container);
+}
+
+/* The one that ended before it waits to be started again is the previous one, though nothing came after it yet. */
+static bool find_log(struct ask *a, const struct pod_view *pod, bool previous, struct container_status *ret)
+{
+        const char *name = a->segments[2];
+
+        if (previous && pods_container(a->s->opts.pods, pod->uid, name, false, ret) && ret->state == CONTAINER_EXITED &&
+            json_at(status_of(pod, name), "state.waiting"))
+                return true;
+        return pods_container(a->s->opts.pods, pod->uid, name, previous, ret);
+}
+
 /* The instance whose log is meant; false: it was answered. */
 static bool find_instance(struct ask *a, struct container_status *ret)
 {
@@ -260,9 +276,9 @@ static bool find_instance(struct ask *a, struct container_status *ret)
                 ask_fail(a, 404, "container \"%s\" not found in pod \"%s\"", a->segments[2], a->segments[1]);
                 return false;
         }
-        if (pods_container(a->s->opts.pods, pod.uid, a->segments[2], previous, ret) && !str_empty(ret->log_path))
+        if (find_log(a, &pod, previous, ret) && !str_empty(ret->log_path))
                 return true;
-        fail_without(a, &pod, previous);
+        fail_without(a, &pod, status_of(&pod, a->segments[2]), previous);
         return false;
 }
 
