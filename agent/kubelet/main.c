@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/kubelet/kubelet.h"
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
         log_level_parse(config.log_level, &level);
         log_init("kubelet", level);
         signal(SIGPIPE, SIG_IGN);
+        umask(0022); /* what images and volumes are made of is for users of containers, too */
         mem_keep_little();
         r = run(&config, &err);
         if (r)
