@@ -126,9 +126,10 @@ class Machine:
 class Fleet:
     """Attributes: name, tmp (a folder), kubeconfig."""
 
-    def __init__(self, nodes=3, name=None, words=(), keep=False):
-        """words: further flags of `fairctl up`. keep: it stays when everything went well."""
-        self.keep = keep
+    def __init__(self, nodes=3, name=None, words=(), keep=False, show=False):
+        """words: further flags of `fairctl up`. keep: it stays when everything went well. show: what `fairctl up` says is
+        seen."""
+        self.keep, self.show = keep, show
         self.name = name or f"{PREFIX}{os.getpid()}-{next(NUMBERS)}"
         self.nodes, self.words = nodes, words_of(words)
         self.folder = os.path.join(CLUSTERS, self.name)
@@ -158,7 +159,11 @@ class Fleet:
 
     def up(self):
         start = time.monotonic()
-        self.fairctl("up", "--nodes", str(self.nodes), *self.words)
+        words = ("up", "--nodes", str(self.nodes), *self.words)
+        if self.show:
+            subprocess.run([FAIRCTL, *words, "--name", self.name], check=True, stdin=subprocess.DEVNULL)
+        else:
+            self.fairctl(*words)
         self.up_s = time.monotonic() - start
 
     def end(self, keep=False):

@@ -3,7 +3,7 @@
 """A whole cluster on this machine at work: `make demo`. Every figure that it prints is counted while it runs, and whatever
 does not come out as it should ends it with exit status 1.
 
-    demo.py [--keep]      --keep leaves the cluster up"""
+    demo.py [--keep] [--name NAME]      --keep leaves the cluster up; its name is demo"""
 
 import argparse
 import collections
@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(TOP, "examples")
 TTY = sys.stdout.isatty()
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if TTY else ("", "", "")
-NAME, NODES, PORT, REQUESTS, THREADS = "demo", 3, 30080, 60, 4
+NODES, PORT, REQUESTS, THREADS = 3, 30080, 60, 4
 NETWORKS = (("10.64.0.0", 10), ("10.128.0.0", 10))  # pods and services of any cluster of this machine
 COMPONENTS = ("fairlead-apiserver", "fairlead-controller-manager", "fairlead-scheduler", "fairlead-agent", "fairlead-kubelet")
 
@@ -250,7 +250,7 @@ def explains(fleet):
     print("\n".join("  " + line for line in fleet.machine(node).run(words).rstrip().split("\n")))
 
 
-def memory_of(name):
+def memory_of(cluster_name, name):
     """Megabytes of all processes of that name in the cluster: each shared page is divided among those who have it."""
     total, count = 0, 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -259,7 +259,7 @@ def memory_of(name):
                 if os.path.basename(file.read().split("\0")[0]) != name:
                     continue
             with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-                if f"/fairlead.{NAME}/" not in file.read():
+                if f"/fairlead.{cluster_name}/" not in file.read():
                     continue
             with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
                 total += next(int(line.split()[1]) for line in file if line.startswith("Pss:")) / 1024
@@ -281,7 +281,7 @@ def figures(fleet):
     say("9. Figures of this run, on this machine")
     print(f"  {'ready after the command':32} {fleet.up_s:8.2f} s")
     for name in COMPONENTS:
-        total, count = memory_of(name)
+        total, count = memory_of(fleet.name, name)
         expect(count, f"{name} does not run")
         print(f"  {'memory of ' + name:42} {total / count:6.1f} MB each of {count}" if count > 1 else
               f"  {'memory of ' + name:42} {total:6.1f} MB")
@@ -300,32 +300,34 @@ def figures(fleet):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--keep", action="store_true", help="leave the cluster up")
-    keep = parser.parse_args().keep
+    parser.add_argument("--name", default="demo", help="of the cluster (demo)")
+    given = parser.parse_args()
+    keep, name = given.keep, given.name
     start = time.monotonic()
     witness = lab_kernel.Witness(NETWORKS)
-    subprocess.run([FAIRCTL, "down", "--name", NAME], capture_output=True, check=False)  # of a demo that was kept
+    subprocess.run([FAIRCTL, "down", "--name", name], capture_output=True, check=False)  # of a demo that was kept
     say("1. A control plane, three nodes and a client, in namespaces without a way out")
-    shown(f"fairctl up --name {NAME}")
+    shown(f"fairctl up --name {name}")
     try:
-        with Fleet(nodes=NODES, name=NAME, keep=keep) as fleet:
+        with Fleet(nodes=NODES, name=name, keep=keep, show=True) as fleet:
             for scene in (cluster, deploy, by_cluster_ip, by_node_port, over_vxlan, rolls, loses_power, explains, figures):
                 scene(fleet)
             say("10. And now" if keep else "10. The end")
             if not keep:
                 fleet.keeper.kill()
-                shown(f"fairctl down --name {NAME}")
+                shown(f"fairctl down --name {name}")
                 print(fleet.fairctl("down")[1].rstrip())
+        private = witness.count()
+        expect(not private, f"private packets left the namespaces: {private}")
     except (Failed, RuntimeError, subprocess.SubprocessError) as error:
         print(f"\ndemo: that went wrong: {error}", file=sys.stderr)
         sys.exit(1)
-    private = witness.count()
-    expect(not private, f"private packets left the namespaces: {private}")
     print("no packet of the cluster passed a network device of this machine")
     print(f"the demo took {time.monotonic() - start:.0f} s")
     if keep:
-        print(f"the cluster is up:\n  export KUBECONFIG=$({os.path.relpath(FAIRCTL)} kubeconfig --path --name {NAME})\n"
-              f"  kubectl get pods -A -o wide\n  {os.path.relpath(FAIRCTL)} shell --name {NAME} node-1\n"
-              f"  {os.path.relpath(FAIRCTL)} down --name {NAME}")
+        print(f"the cluster is up:\n  export KUBECONFIG=$({os.path.relpath(FAIRCTL)} kubeconfig --path --name {name})\n"
+              f"  kubectl get pods -A -o wide\n  {os.path.relpath(FAIRCTL)} shell --name {name} node-1\n"
+              f"  {os.path.relpath(FAIRCTL)} down --name {name}")
     else:
         print("try next: fairctl up; kubectl apply -f examples/shop.yaml; docs/clusters.md says more")
 
