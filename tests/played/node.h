@@ -61,6 +61,7 @@ struct played {
         const char *hook_fails; /* message */
         bool hold_hooks;
         const char *config_fails; /* spec_container */
+        unsigned int configs;     /* how often that was asked */
         const char *unsupported;
         char last_words_folder[64];
         int64_t last_grace_ms; /* of the last container_stop */

@@ -185,6 +185,7 @@ int spec_container(const struct spec *s, const struct json_object *container, ui
         struct runtime_label *label = arena_new(mem, struct runtime_label);
         char *hash = arena_alloc(mem, 17);
 
+        played->configs++;
         if (played->config_fails)
                 return err_set(reterr, -EAGAIN, "%s", played->config_fails);
         spec_hash(container, hash);

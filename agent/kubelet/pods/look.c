@@ -388,6 +388,7 @@ void worker_look(struct worker *w)
 {
         struct look l = {.w = w, .now_ms = clock_mono_ms(), .wall_ns = clock_wall_ns(), .again_ms = UINT64_MAX};
 
+        w->look_ms = UINT64_MAX;
         if (w->removing) { /* its status is told: what is missing now says nothing about it */
                 worker_end(w, true);
                 return;

@@ -82,6 +82,15 @@ static void pull(struct task *t, const char *reference)
         arena_deinit(&mem);
 }
 
+/* Not again when only the configuration was waited for. */
+static void tell_present(struct task *t)
+{
+        if (t->told_present == t->attempt + 1)
+                return;
+        t->told_present = t->attempt + 1;
+        task_event(t, false, "Pulled", "Container image \"%s\" already present on machine", image_of(t));
+}
+
 void task_pull(struct task *t)
 {
         const char *text = image_of(t), *policy = json_get_str(task_spec(t, NULL), "imagePullPolicy");
@@ -97,7 +106,7 @@ void task_pull(struct task *t)
         }
         here = images_find(t->w->pods->opts.images, text) != NULL;
         if (here && !str_eq(policy, "Always")) {
-                task_event(t, false, "Pulled", "Container image \"%s\" already present on machine", text);
+                tell_present(t);
                 task_create(t);
         } else if (str_eq(policy, "Never")) {
                 message = mem_printf("Container image \"%s\" is not present with pull policy of Never", text);

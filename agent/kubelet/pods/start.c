@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define CONFIG_RETRY_MS 10000 /* and whenever something that it refers to changes */
-#define HOOK_TIMEOUT_MS 0     /* none: a hook may take as long as it wants */
+#define CONFIG_RETRY_MS    10000 /* and whenever something that it refers to changes */
+#define CONFIG_PATIENCE_MS 500
+#define HOOK_TIMEOUT_MS    0 /* none: a hook may take as long as it wants */
 
 void task_error(struct task *t, const char *reason, const char *message, const char *what, uint64_t again_ms)
 {
@@ -22,7 +23,8 @@ void task_error(struct task *t, const char *reason, const char *message, const c
                 t->last_event_ms = now;
                 task_event(t, true, "Failed", "Error: %s", what);
         }
-        worker_wake(t->w);
+        if (news || again_ms) /* else it would be tried again at once, for ever */
+                worker_wake(t->w);
 }
 
 /* As often as a container that crashes. */
@@ -141,6 +143,21 @@ static void created(void *ticket, int result, const char *id, const char *messag
 
 /* ---- making ---- */
 
+/* The first answer about a ConfigMap may be on its way: that is nothing to tell of. */
+static void config_failed(struct task *t, int r, const char *message)
+{
+        uint64_t now = clock_mono_ms();
+
+        if (!t->config_since_ms)
+                t->config_since_ms = now;
+        if (r == -EAGAIN && now - t->config_since_ms < CONFIG_PATIENCE_MS) {
+                worker_look_at(t->w, t->config_since_ms + CONFIG_PATIENCE_MS);
+                return;
+        }
+        task_error(t, "CreateContainerConfigError", message, message, 0);
+        worker_look_at(t->w, now + CONFIG_RETRY_MS);
+}
+
 void task_create(struct task *t)
 {
         struct worker *w = t->w;
@@ -163,9 +180,9 @@ void task_create(struct task *t)
                       : err_set(&err, -ENOENT, "the image is not here any more");
 
         if (r) {
-                task_error(t, "CreateContainerConfigError", err.msg, err.msg, 0);
-                worker_look_at(w, clock_mono_ms() + CONFIG_RETRY_MS);
+                config_failed(t, r, err.msg);
         } else {
+                t->config_since_ms = 0;
                 t->stage = STAGE_CREATE;
                 ops->container_create(rt, w->sandbox, &config, created, ticket_new(w, t, &t->ticket));
         }

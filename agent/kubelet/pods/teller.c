@@ -86,9 +86,15 @@ static void meet(struct teller *t, const struct json_object *pod)
 
 void teller_heard(struct teller *t, const struct json_object *pod)
 {
+        uint64_t version = version_of(pod);
+
         meet(t, pod);
-        if (version_of(pod) <= t->version && t->version)
+        if (t->version && version < t->version)
                 return;
+        if (t->version && version == t->version) { /* the same; but the worker keeps this one anyway */
+                know(t, pod);
+                return;
+        }
         /* Somebody else has changed it: what was told may not be there any more. */
         if (t->version && !json_equal(t->known, json_get(pod, "status")))
                 replace(&t->done, NULL);

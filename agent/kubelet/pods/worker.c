@@ -24,8 +24,10 @@ void worker_look_at(struct worker *w, uint64_t mono_ms)
 {
         uint64_t now = clock_mono_ms();
 
-        if (mono_ms != UINT64_MAX)
-                loop_timer_set(w->timer, mono_ms > now ? mono_ms - now : 0);
+        if (mono_ms >= w->look_ms)
+                return;
+        w->look_ms = mono_ms;
+        loop_timer_set(w->timer, mono_ms > now ? mono_ms - now : 0);
 }
 
 int worker_new(struct pods *p, enum pod_source source, struct json_object *pod, struct worker **ret)
@@ -37,6 +39,7 @@ int worker_new(struct pods *p, enum pod_source source, struct json_object *pod, 
         w->source = source;
         w->uid = mem_strdup(json_at_str(pod, "metadata.uid"));
         w->evict_grace_s = -1;
+        w->look_ms = UINT64_MAX;
         r = loop_timer_new(p->opts.loop, wake, w, &w->timer);
         if (!r)
                 r = teller_init(&w->teller, p->opts.loop, p->opts.client, wake, w);

@@ -61,6 +61,8 @@ struct task {
         struct backoff crash, pull;
         uint64_t blocked_until_ms, soften_ms; /* soften: when ErrImagePull becomes ImagePullBackOff; 0: not */
         uint64_t pull_began_ms, kill_by_ms, last_event_ms;
+        uint64_t config_since_ms; /* since when it waits for an object; 0: it does not */
+        uint32_t told_present;    /* 1 + the attempt for which people heard that its image is here */
         enum kill_reason why;
         bool restart;               /* see container_facts */
         char *reason, *message;     /* why it does not run */
@@ -78,6 +80,7 @@ struct worker {
         struct json_object *status;
         struct teller teller;
         struct loop_timer *timer;
+        uint64_t look_ms; /* when it fires; UINT64_MAX: not */
 
         char ip_texts[2][64];
         const char *ips[3]; /* of the pod, as the runtime said last */

@@ -323,8 +323,11 @@ static void what_a_container_needs_and_is_not_there_is_waited_for(void **state)
         node.config_fails = "configmap \"settings\" not found";
         played_add(ONE("web", ""));
         played_settle();
-        assert_string_equal(state_of("web", "app", "waiting.reason"), "CreateContainerConfigError");
+        assert_no_event("Failed"); /* the API was asked */
+        UNTIL(waits("web", "app", "CreateContainerConfigError"));
         assert_event("Warning Failed Error: configmap \"settings\" not found\n");
+        played_settle();
+        assert_in_range(node.configs, 2, 5); /* it is not asked for without end */
         node.config_fails = NULL;
         pods_poke(node.pods, "web"); /* it has come */
         played_settle();
@@ -333,11 +336,12 @@ static void what_a_container_needs_and_is_not_there_is_waited_for(void **state)
 
 static void a_container_that_cannot_be_made_or_started_is_tried_again(void **state)
 {
-        node.fault = (struct played_fault){"container_create", "no space left on device", 1};
+        node.fault = (struct played_fault){"container_create", "no space left on device", 2};
         played_add(ONE("web", ""));
         played_settle();
         assert_string_equal(state_of("web", "app", "waiting.reason"), "CreateContainerError");
         assert_event("Warning Failed Error: no space left on device\n");
+        UNTIL(node.fault.times == 0); /* the same twice */
         node.fault = (struct played_fault){"container_start", "fork: Resource temporarily unavailable", 1};
         UNTIL(waits("web", "app", "RunContainerError"));
         assert_event("Warning Failed Error: fork: Resource temporarily unavailable\n");
