@@ -44,7 +44,7 @@ def pod(name, *containers, argv=("sleep", "3600"), labels=None, **spec):
 
 
 class KubeLab(Cluster):
-    """A Cluster whose node is real."""
+    """A Cluster whose node is real. In kubelet_args "{folder}" is the lab's folder."""
 
     def __init__(self, lab, kubelet_args=(), **more):
         super().__init__(nodes=0, **more)
@@ -85,7 +85,7 @@ class KubeLab(Cluster):
                 "--node-status-update-frequency", "1s"]
         if os.path.exists(f"{pki}/kubelet-{NODE}.crt"):
             argv += ["--tls-cert-file", f"{pki}/kubelet-{NODE}.crt", "--tls-private-key-file", f"{pki}/kubelet-{NODE}.key"]
-        return [*argv, *self.kubelet_args]
+        return [*argv, *(arg.replace("{folder}", self.lab.folder) for arg in self.kubelet_args)]
 
     def children(self):
         return [*super().children(), *([self.kubelet] if self.kubelet else [])]

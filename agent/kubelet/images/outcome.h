@@ -7,6 +7,9 @@
 
 #include "agent/kubelet/images/images.h"
 
+/* What all messages about missing rights have. */
+#define OUTCOME_DENIED "pull access denied"
+
 /* Why skopeo failed, as one short sentence about what (an image's name). Writes at most size bytes. */
 enum image_outcome outcome_of_skopeo(const char *said, bool from_disk, const char *what, char *buf, size_t size);
 enum image_outcome outcome_of_umoci(const char *said, const char *what, char *buf, size_t size);

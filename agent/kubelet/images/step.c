@@ -274,13 +274,18 @@ static int write_auth(struct pull *p, struct err *reterr)
 
 static void resolve(struct pull *p);
 
-/* What the first credentials came to is told: they were meant for this. */
+static bool is_denial(const char *message)
+{
+        return strstr(message, OUTCOME_DENIED) != NULL;
+}
+
+/* Of several answers the first is told that is more than a denial: it came to those who may look. */
 static void not_resolved(struct pull *p, const struct child_end *end)
 {
         char why[sizeof(p->message)];
         enum image_outcome outcome = outcome_of_skopeo(end->err, false, p->ref.text, why, sizeof(why));
 
-        if (!*p->message) {
+        if (!*p->message || (is_denial(p->message) && !is_denial(why))) {
                 p->refused = outcome;
                 str_copy(p->message, sizeof(p->message), why);
         }
