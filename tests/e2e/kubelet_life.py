@@ -12,7 +12,7 @@ import kubelab
 import tap
 from kubelab import container, pod
 
-STAY = ("sh", "-c", "trap exit TERM; while :; do sleep 0.05; done")
+STAY = ("sh", "-c", "trap exit TERM; sleep 3600 & wait")
 MANIFEST = """apiVersion: v1
 kind: Pod
 metadata: {name: fixed}

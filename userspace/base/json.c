@@ -308,3 +308,30 @@ struct json_object *json_number(double d)
         }
         return json_object_new_double_s(d, text);
 }
+
+/* A table is made larger before it is more than two thirds full (LH_LOAD_FACTOR). */
+static int table_size(int members)
+{
+        return members * 3 / 2 + 2;
+}
+
+static void shrink_table(struct lh_table *t)
+{
+        int size = table_size(lh_table_length(t));
+
+        if (size < t->size)
+                lh_table_resize(t, size);
+}
+
+void json_shrink(struct json_object *o)
+{
+        if (json_is_array(o)) {
+                json_array_foreach (o, i, element)
+                        json_shrink(element);
+                json_object_array_shrink(o, 0);
+        } else if (json_is_object(o)) {
+                json_foreach (o, key, value)
+                        json_shrink(value);
+                shrink_table(json_object_get_object(o));
+        }
+}

@@ -90,6 +90,9 @@ void json_default_bool(struct json_object *obj, const char *key, bool val);
 struct json_object *json_number(double d);
 /* Deep copy; the caller owns it. NULL gives NULL. */
 struct json_object *json_copy(const struct json_object *o);
+/* Gives back the room for growth in every object and array below o: json-c makes room for 16 members and 32 elements
+ * wherever there is one. For trees that stay long; they can still be changed. */
+void json_shrink(struct json_object *o);
 /* Deep equality; member order does not matter; NULL equals JSON null. */
 bool json_equal(const struct json_object *a, const struct json_object *b);
 

@@ -27,6 +27,7 @@ static const char *mirror_of(const struct json_object *pod)
 static void *project(void *userdata, struct json_object *pod)
 {
         json_del(json_get(pod, "metadata"), "managedFields");
+        json_shrink(pod);
         return json_object_get(pod);
 }
 

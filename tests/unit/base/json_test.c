@@ -306,9 +306,35 @@ static void an_arena_hands_out_aligned_memory_and_starts_anew(void **state)
         arena_deinit(&a);
 }
 
+static void a_shrunk_tree_is_the_same_and_can_grow(void **state)
+{
+        const char *text = "{\"a\":[1,2,{\"b\":{}}],\"c\":{\"d\":1,\"e\":2,\"f\":3},\"g\":[]}";
+        _cleanup_json_ struct json_object *o = NULL, *same = NULL;
+        char name[16];
+
+        assert_int_equal(json_parse(text, strlen(text), &o, NULL), 0);
+        assert_int_equal(json_parse(text, strlen(text), &same, NULL), 0);
+        json_shrink(o);
+        assert_true(json_equal(o, same));
+        assert_true(json_object_get_object(json_get(o, "c"))->size < json_object_get_object(json_get(same, "c"))->size);
+        json_shrink(o);
+        for (int i = 0; i < 100; i++) {
+                snprintf(name, sizeof(name), "m%d", i);
+                json_set_i64(json_get(o, "c"), name, i);
+                json_object_array_add(json_get(o, "g"), json_object_new_int(i));
+        }
+        for (int i = 0; i < 100; i++) {
+                snprintf(name, sizeof(name), "m%d", i);
+                assert_int_equal(json_get_i64(json_get(o, "c"), name, -1), i);
+        }
+        assert_int_equal(json_len(json_get(o, "g")), 100);
+        json_shrink(NULL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_shrunk_tree_is_the_same_and_can_grow),
                 cmocka_unit_test(texts_that_are_no_json_are_refused),
                 cmocka_unit_test(json_comes_back_as_it_was),
                 cmocka_unit_test(nesting_is_bounded),
