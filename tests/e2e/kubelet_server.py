@@ -25,7 +25,7 @@ from kubelab import container, pod
 
 SHELL = ("sh", "-c")
 VERSIONS = ("1.27", "1.30", "1.33")  # SPDY; WebSockets by wish; WebSockets
-STAY = "trap exit TERM; while :; do sleep 0.05; done"
+STAY = "trap exit TERM; sleep 3600 & wait"
 HELLO = "mkdir -p /tmp/www; echo hello from the pod > /tmp/www/index.html; "
 
 

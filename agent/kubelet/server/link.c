@@ -27,6 +27,7 @@ struct link {
         unsigned paused;
         bool finishing, shut, over, full;
         uint64_t last_ms;
+        size_t seen; /* backlog at the last tick */
 };
 
 static size_t backlog(const struct link *l)
@@ -149,11 +150,21 @@ static bool has_left(const struct link *l)
         return l->paused && poll(&p, 1, 0) == 1 && p.revents & (POLLHUP | POLLRDHUP | POLLERR);
 }
 
+/* All is said, and the client has not taken anything of it for a whole tick. */
+static bool is_stuck(struct link *l)
+{
+        size_t before = l->seen;
+
+        l->seen = backlog(l);
+        return l->finishing && l->seen == before;
+}
+
 static void on_timer(void *userdata)
 {
         struct link *l = userdata;
+        bool quiet = clock_mono_ms() - l->last_ms >= LINK_IDLE_MS;
 
-        if (!l->over && !l->shut && !has_left(l) && clock_mono_ms() - l->last_ms < LINK_IDLE_MS) {
+        if (!l->over && !l->shut && !is_stuck(l) && !has_left(l) && !quiet) {
                 if (!l->finishing)
                         channels_ping(l->channels);
                 loop_timer_set(l->timer, TICK_MS);
@@ -243,6 +254,7 @@ void link_finish(struct link *l)
                 return;
         channels_goodbye(l->channels);
         l->finishing = true;
-        loop_timer_set(l->timer, LINK_IDLE_MS);
+        l->seen = backlog(l);
+        loop_timer_set(l->timer, TICK_MS);
         flush(l);
 }

@@ -21,6 +21,7 @@ struct log_source {
         char *path;
         int fd;
         bool follow;
+        int64_t tail; /* lines from the end; -1: all */
         struct log_filter filter;
         struct strbuf in, out; /* read and not shown yet; to be sent */
         size_t at;             /* of out, sent */
@@ -39,6 +40,8 @@ static void on_start(struct http_source *s, struct http_stream *stream)
 
         l->follower.stream = stream;
         *strrchr(folder, '/') = '\0';
+        if (l->tail >= 0)
+                lseek(l->fd, MAX(0, log_tail(l->fd, (uint64_t)l->tail)), SEEK_SET);
         if (l->follow)
                 logwatch_add(l->s->logwatch, &l->follower, folder);
 }
@@ -180,12 +183,12 @@ static int since(struct ask *a, struct log_filter *f)
 }
 
 /* NULL, or the parameter that is wrong. */
-static const char *take_options(struct ask *a, struct log_source *l, int64_t *ret_tail)
+static const char *take_options(struct ask *a, struct log_source *l)
 {
         const char *stream = ask_param(a, "stream", 0);
 
-        l->filter.limit = -1;
-        if (number(a, "tailLines", 0, ret_tail))
+        l->filter.limit = l->tail = -1;
+        if (number(a, "tailLines", 0, &l->tail))
                 return "tailLines: it is the number of lines, 0 or more";
         if (number(a, "limitBytes", 1, &l->filter.limit))
                 return "limitBytes: it is a number of bytes, 1 or more";
@@ -282,20 +285,6 @@ static bool find_instance(struct ask *a, struct container_status *ret)
         return false;
 }
 
-static int open_log(struct log_source *l, int64_t tail)
-{
-        int64_t at = 0;
-
-        l->fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (l->fd < 0)
-                return -errno;
-        if (tail >= 0)
-                at = log_tail(l->fd, (uint64_t)tail);
-        if (at < 0)
-                return (int)at;
-        return lseek(l->fd, at, SEEK_SET) < 0 ? -errno : 0;
-}
-
 static struct log_source *log_source_new(struct ask *a, const struct container_status *c)
 {
         struct log_source *l = mem_new(struct log_source);
@@ -313,18 +302,16 @@ void logs_get(struct ask *a)
         struct container_status c;
         struct log_source *l;
         const char *wrong;
-        int64_t tail = -1;
-        int r;
 
         if (!find_instance(a, &c))
                 return;
         l = log_source_new(a, &c);
-        wrong = take_options(a, l, &tail);
-        r = wrong ? 0 : open_log(l, tail);
+        wrong = take_options(a, l);
+        l->fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (wrong) {
                 ask_fail(a, 400, "unable to decode query parameter %s", wrong);
-        } else if (r) {
-                ask_fail(a, 500, "failed to open log file \"%s\": %s", l->path, strerror(-r));
+        } else if (l->fd < 0) {
+                ask_fail(a, 500, "failed to open log file \"%s\": %s", l->path, strerror(errno));
         } else {
                 res.source = &l->source;
                 ask_respond(a, &res);
