@@ -291,8 +291,21 @@ def figures(k, kubectl):
     tap.is_(bare.stdout, "401", "who shows no certificate is refused")
 
 
+def held_open(k):
+    """Pipes, terminals and namespaces that the kubelet has open."""
+    folder = f"/proc/{k.kubelet.pid}/fd"
+    found = []
+    for fd in os.listdir(folder):
+        try:
+            found.append(os.readlink(f"{folder}/{fd}"))
+        except FileNotFoundError:
+            continue
+    return sorted(f for f in found if f.startswith(("pipe:", "/dev/pt", "net:", "/proc")))
+
+
 def story(k):
     make_pods(k)
+    before = held_open(k)
     there = {name for name, _ in kubectl_module.programs()[0]}
     versions = [k.kubectl(v) for v in VERSIONS if v in there]
     tap.ok(versions, "there is a kubectl to ask with", there)
@@ -312,6 +325,7 @@ def story(k):
     by_python(k)
     figures(k, versions[-1])
     old_logs(versions[-1])
+    tap.is_(held_open(k), before, "the kubelet has nothing open of it all")
 
 
 if __name__ == "__main__":
