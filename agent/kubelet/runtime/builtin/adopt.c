@@ -100,8 +100,9 @@ static void sweep(struct builtin *rt, const char *folder, const char *id)
 {
         _cleanup_free_ char *rootfs = mem_printf("%s/rootfs", folder), *shm = mem_printf("%s/shm", folder);
         _cleanup_free_ char *state = mem_printf("%s/containers/%s", rt->opts.state_folder, id);
+        _cleanup_free_ char *crun = mem_printf("%s/crun/%s", rt->opts.run_folder, id);
         struct child_opts opts = {
-                .argv = (const char *[]){"/bin/rm", "-rf", "--one-file-system", "--", state, folder, NULL}};
+                .argv = (const char *[]){"/bin/rm", "-rf", "--one-file-system", "--", crun, state, folder, NULL}};
 
         umount2(rootfs, MNT_DETACH);
         umount2(shm, MNT_DETACH);

@@ -222,23 +222,13 @@ static void started(void *userdata, const struct child_end *end)
                 runs(op);
 }
 
-/* crun, in a mount namespace where it sees cgroup v2 alone. */
 void crun_words(const struct builtin *rt, struct words *w)
 {
         char root[CGROUP_PATH_MAX];
 
-        words_add(w, "--");
         words_add(w, "%s", rt->crun_path[0] ? rt->crun_path : rt->opts.crun);
         words_add(w, "--root=%s", crun_root(rt, root, sizeof(root)));
         words_add(w, "--cgroup-manager=disabled");
-}
-
-void enter_words(const struct builtin *rt, struct words *w)
-{
-        words_add(w, "%s", rt->opts.shim);
-        words_add(w, "enter");
-        if (cgroups_hybrid(rt->opts.cgroups))
-                words_add(w, "v2root=%s", rt->opts.cgroups->v2);
 }
 
 /*
@@ -267,7 +257,6 @@ static void begin_start(struct operation *op)
                 return;
         }
         if (!r) {
-                enter_words(op->s->rt, &w);
                 crun_words(op->s->rt, &w);
                 words_add(&w, "start");
                 words_add(&w, "%s", op->c->id);
@@ -362,12 +351,16 @@ static void folders_are_gone(void *userdata, const struct child_end *end)
         erase_end(userdata, end->status ? -EIO : 0);
 }
 
+/* Nothing of it runs any more: what crun knows of it is a folder as well, and `crun delete` would do no more than this.
+ */
 static void erase_folders(void *userdata)
 {
         struct erase *e = userdata;
         struct container *c = e->c;
+        char root[CGROUP_PATH_MAX];
+        _cleanup_free_ char *crun = mem_printf("%s/%s", crun_root(c->s->rt, root, sizeof(root)), c->id);
         struct child_opts opts = {
-                .argv = (const char *[]){"/bin/rm", "-rf", "--one-file-system", "--", c->state, c->folder, NULL}};
+                .argv = (const char *[]){"/bin/rm", "-rf", "--one-file-system", "--", crun, c->state, c->folder, NULL}};
         int r = cgroup_remove(c->s->rt->opts.cgroups, c->group);
 
         if (r == -EBUSY && e->tries++ < GROUP_TRIES) {
@@ -380,27 +373,6 @@ static void erase_folders(void *userdata)
                 r = child_start(c->s->rt->opts.children, &opts, folders_are_gone, e, NULL);
         if (r)
                 erase_end(e, r);
-}
-
-/* That crun knows no such container is as good. */
-static void crun_deleted(void *userdata, const struct child_end *end)
-{
-        erase_folders(userdata);
-}
-
-static void erase(struct erase *e)
-{
-        _cleanup_words_ struct words w = WORDS_NULL;
-        struct child_opts opts = {.argv = w.v, .timeout_ms = 60000};
-        struct builtin *rt = e->c->s->rt;
-
-        enter_words(rt, &w);
-        crun_words(rt, &w);
-        words_add(&w, "delete");
-        words_add(&w, "--force");
-        words_add(&w, "%s", e->c->id);
-        if (child_start(rt->opts.children, &opts, crun_deleted, e, NULL))
-                erase_folders(e);
 }
 
 static void erase_now(struct operation *op);
@@ -422,7 +394,7 @@ void container_erase(struct operation *op, struct container *c, void (*removed)(
 
 static void erase_now(struct operation *op)
 {
-        erase(TAKE_PTR(op->erase));
+        erase_folders(TAKE_PTR(op->erase));
 }
 
 static void removed_one(struct operation *op, int result)

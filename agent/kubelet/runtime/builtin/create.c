@@ -277,6 +277,7 @@ static void shim_words(const struct container *c, struct words *w)
 static void create_words(const struct container *c, struct words *w)
 {
         shim_words(c, w);
+        words_add(w, "--");
         crun_words(c->s->rt, w);
         words_add(w, "create");
         words_add(w, "--bundle=%s", c->folder);

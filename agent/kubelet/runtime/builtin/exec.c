@@ -20,10 +20,12 @@ void exec_words(const struct container *c, const struct exec_how *how, const cha
         size_t n = cgroup_v1_procs(cg, c->group, v1);
 
         cgroup_path(cg, c->group, group);
-        enter_words(c->s->rt, w);
+        words_add(w, "%s", c->s->rt->opts.shim);
+        words_add(w, "enter");
         words_add(w, "cgroup=%s", group);
         for (size_t i = 0; i < n; i++)
                 words_add(w, "v1=%s", v1[i]);
+        words_add(w, "--");
         crun_words(c->s->rt, w);
         words_add(w, "exec");
         words_add(w, "--pid-file=%s", how->pid_file);

@@ -143,8 +143,7 @@ void container_kill(struct container *c);
 /* Removes the container's things, step by step; calls removed at the end. */
 void container_erase(struct operation *op, struct container *c, void (*removed)(struct operation *op, int result));
 struct words;
-/* fairlead-shim enter ..., then more of enter's words, then crun and its options before the verb. */
-void enter_words(const struct builtin *rt, struct words *w);
+/* crun and its options before the verb. */
 void crun_words(const struct builtin *rt, struct words *w);
 const char *crun_root(const struct builtin *rt, char *buf, size_t size);
 void container_create(void *rt, const char *sandbox, const struct container_config *c, runtime_done_fn done,
