@@ -7,6 +7,7 @@ import datetime
 import glob
 import json
 import os
+import signal
 import sys
 import time
 import urllib.request
@@ -120,6 +121,11 @@ def the_api_is_away(k):
     took = time.monotonic() - begin
     tap.ok(took < 1.5, "within a second or so", f"{took:.2f} s")
     tap.is_(condition(k.node(), "Ready"), "True", "and Ready")
+    os.kill(k.apiserver.pid, signal.SIGSTOP)
+    time.sleep(3)
+    before = time.time()
+    os.kill(k.apiserver.pid, signal.SIGCONT)
+    k.wait(lambda: seconds_of(k.lease()["spec"]["renewTime"]) > before, 4, "one that hung is told again, too")
 
 
 def who_is_refused(k):

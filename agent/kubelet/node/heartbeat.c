@@ -9,6 +9,8 @@
 #include "base/random.h"
 #include "base/str.h"
 
+#define BUSY_MS 500
+
 struct heartbeat {
         struct heartbeat_opts opts;
         struct loop_timer *timer;
@@ -70,6 +72,14 @@ static void on_done(void *userdata, int result, struct json_object *obj, const s
                 h->opts.back(h->opts.userdata);
 }
 
+/* Another call finds out whether the API is back, and tells. */
+static void wait_for_turn(struct heartbeat *h)
+{
+        uint64_t wait = retry_wait(h->opts.retry, clock_mono_ms());
+
+        loop_timer_set(h->timer, wait ? wait : BUSY_MS);
+}
+
 static void beat(void *userdata)
 {
         struct heartbeat *h = userdata;
@@ -79,8 +89,8 @@ static void beat(void *userdata)
 
         if (h->call)
                 return;
-        if (retry_wait(h->opts.retry, clock_mono_ms())) {
-                schedule(h);
+        if (!retry_begin(h->opts.retry, clock_mono_ms())) {
+                wait_for_turn(h);
                 return;
         }
         h->creating = h->missing;

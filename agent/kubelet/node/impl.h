@@ -41,7 +41,7 @@ struct node {
         char *links_dir;       /* of log_links.c */
         struct hashmap linked; /* containers by id */
         struct child *sweeping;
-        uint64_t looked_ms, swept_ms;
+        uint64_t looked_ms, swept_ms, scan_begun_ms;
         uint64_t images_freed;
         bool registered, asked_boot, sources_ready;
 };

@@ -138,10 +138,14 @@ static void scan(struct node *n, bool all, bool inodes)
 
 void pressure_scan(struct node *n)
 {
-        uint64_t took, ended = disk_scanned_ms(n->disk, &took, NULL), rest = MAX(took * 10, (uint64_t)SCAN_MS);
+        uint64_t now = clock_mono_ms(), took, rest;
 
-        if (!disk_is_busy(n->disk) && (!ended || clock_mono_ms() - ended >= rest))
-                scan(n, false, false);
+        disk_scanned_ms(n->disk, &took, NULL);
+        rest = MAX(took * 10, (uint64_t)SCAN_MS);
+        if (disk_is_busy(n->disk) || (n->scan_begun_ms && now - n->scan_begun_ms < rest + took))
+                return;
+        n->scan_begun_ms = now;
+        scan(n, false, false);
 }
 
 static bool usage_ready(void *userdata, enum eviction_signal s)
@@ -248,7 +252,7 @@ static bool exceeds(void *userdata, const struct evictor_pod *pod, struct strbuf
         char path[1024];
         bool inodes;
 
-        if (!storage_is_limited(pod->pod) || !disk_scanned_ms(n->disk, NULL, &inodes) || inodes)
+        if (!disk_scanned_ms(n->disk, NULL, &inodes) || inodes || !storage_is_limited(pod->pod))
                 return false;
         json_array_foreach (json_at(pod->pod, "spec.volumes"), i, v)
                 if (u.nvolumes < USES_MAX && volume_folder(n, pod->pod, v, path, sizeof(path)))

@@ -15,6 +15,7 @@
 #define PATCH_RATE  1
 #define PATCH_BURST 10
 #define QUARREL_MS  1000
+#define BUSY_MS     500 /* another call finds out whether the API is back, and tells */
 
 enum step {
         STEP_NONE,
@@ -31,6 +32,7 @@ struct registrar {
         struct kube_call *call;
         struct json_object *node; /* of the API */
         struct json_object *body; /* of the call */
+        uint64_t informed;        /* the version that the watch told last */
         enum step sending;
         bool started, fetch, anyway;
         bool reconciled; /* metadata of this Node has been looked at since the start */
@@ -50,14 +52,18 @@ static void again_in(struct registrar *r, uint64_t ms)
 
 /* ---- what the API has ---- */
 
-/* Versions of one resource are numbers that grow (KEP-5504). What the informer tells counts always, as versions begin
- * anew when a server is restored; an answer that comes behind it says nothing. */
+/* Versions of one resource are numbers that grow (KEP-5504); 0: it says none. */
+static uint64_t version_of(const struct json_object *o)
+{
+        const char *text = json_at_str(o, "metadata.resourceVersion");
+        uint64_t v;
+
+        return text && !str_parse_u64(text, &v) ? v : 0;
+}
+
 static bool is_older(const struct json_object *a, const struct json_object *b)
 {
-        const char *va = json_at_str(a, "metadata.resourceVersion"), *vb = json_at_str(b, "metadata.resourceVersion");
-        uint64_t x, y;
-
-        return va && vb && !str_parse_u64(va, &x) && !str_parse_u64(vb, &y) && x < y;
+        return version_of(a) && version_of(a) < version_of(b);
 }
 
 static bool same_uid(const struct json_object *a, const struct json_object *b)
@@ -77,17 +83,36 @@ static void see(struct registrar *r, struct json_object *node)
         json_object_put(before);
 }
 
+/* Answers of calls are faster than the watch, which tells then what was. But when the watch itself goes back, the
+ * server was restored, and its versions have begun anew. */
+static bool is_news(struct registrar *r, const struct json_object *node)
+{
+        uint64_t last = r->informed;
+
+        r->informed = version_of(node);
+        return !r->node || !same_uid(r->node, node) || !is_older(node, r->node) || r->informed < last;
+}
+
 static void on_informed(void *userdata, const char *key, void *old, void *now)
 {
         struct registrar *r = userdata;
 
-        if (now)
+        if (now && is_news(r, now))
                 see(r, now);
-        else if (r->node && same_uid(r->node, old)) {
+        else if (!now && r->node && same_uid(r->node, old)) {
                 log_warn("the Node was deleted", "node=%s", r->opts.name);
                 see(r, NULL);
         }
         registrar_poke(r, false);
+}
+
+/* A Node that was made here and deleted before the watch began is told of by nobody: a patch finds out. */
+static void on_synced(void *userdata)
+{
+        struct registrar *r = userdata;
+
+        if (r->node && !informer_get(r->informer, r->opts.name))
+                registrar_poke(r, true);
 }
 
 static void *project(void *userdata, struct json_object *o)
@@ -210,28 +235,38 @@ static void on_done(void *userdata, int result, struct json_object *obj, const s
                 r->opts.back(r->opts.userdata);
 }
 
-static void look(void *userdata)
+/* The next step and its body; STEP_NONE: nothing differs, or it has to wait. */
+static enum step plan(struct registrar *r)
 {
-        struct registrar *r = userdata;
-        struct kube_request req;
-        uint64_t wait = retry_wait(r->opts.retry, clock_mono_ms());
+        enum step step = next_step(r, &r->body);
 
-        if (r->call)
-                return;
-        if (wait) {
-                again_in(r, wait);
-                return;
-        }
-        r->sending = next_step(r, &r->body);
-        if (r->sending == STEP_STATUS && !ratelimit_allow(&r->patches, clock_mono_ns())) {
+        if (step == STEP_NONE) {
+                again_in(r, random_jitter(r->opts.look_ms, 4));
+        } else if (step == STEP_STATUS && !ratelimit_allow(&r->patches, clock_mono_ns())) {
                 log_limited(LOG_LEVEL_WARN, 60000, "the API does not keep what the node tells", "node=%s",
                             r->opts.name);
                 json_object_put(TAKE_PTR(r->body));
                 again_in(r, QUARREL_MS);
+                step = STEP_NONE;
+        }
+        return step;
+}
+
+static void look(void *userdata)
+{
+        struct registrar *r = userdata;
+        uint64_t now = clock_mono_ms();
+        struct kube_request req;
+
+        if (r->call)
+                return;
+        if (!retry_begin(r->opts.retry, now)) {
+                again_in(r, retry_wait(r->opts.retry, now) ?: BUSY_MS);
                 return;
         }
+        r->sending = plan(r);
         if (r->sending == STEP_NONE) {
-                again_in(r, random_jitter(r->opts.look_ms, 4));
+                r->opts.retry->trying = false;
                 return;
         }
         request(r, r->sending, &req);
@@ -263,6 +298,7 @@ int registrar_new(const struct registrar_opts *opts, struct registrar **ret)
         if (e)
                 return e;
         informer_add_handler(r->informer, on_informed, r);
+        informer_on_synced(r->informer, on_synced, r);
         *ret = TAKE_PTR(r);
         return 0;
 }

@@ -21,10 +21,19 @@ static bool is_passing(const struct kube_status *status)
         return status->code == 429 || status->code >= 500;
 }
 
+bool retry_begin(struct retry *r, uint64_t now_ms)
+{
+        if (retry_wait(r, now_ms) || (r->down && r->trying))
+                return false;
+        r->trying = true;
+        return true;
+}
+
 bool retry_note(struct retry *r, int result, const struct kube_status *status, uint64_t now_ms)
 {
         bool back;
 
+        r->trying = false;
         if (result < 0 || (result == KUBE_REFUSED && is_passing(status))) {
                 if (!r->down)
                         r->down_since_ms = now_ms;

@@ -17,7 +17,11 @@ struct retry {
         unsigned int refusals;
         unsigned int tries; /* in a row without an answer */
         bool down;
+        bool trying; /* while down, one call at a time finds out whether that is over */
 };
+
+/* Whether a call may begin now; then it does. false: again after retry_wait, or a moment later when that is 0. */
+bool retry_begin(struct retry *r, uint64_t now_ms);
 
 /* What came of a call: as kube_done_fn's. true: the API has just come back. */
 bool retry_note(struct retry *r, int result, const struct kube_status *status, uint64_t now_ms);

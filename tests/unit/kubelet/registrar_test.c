@@ -38,7 +38,7 @@ struct fixture {
 
         pthread_mutex_t lock; /* what the server has */
         struct json_object *node, *lease;
-        int version, uids, posts, status_patches, metadata_patches, renewals, bad;
+        int version, uids, posts, gets, status_patches, metadata_patches, renewals, bad;
         atomic_bool cut, ending;
         const char *forgets; /* a field of status that this server never stores */
 };
@@ -176,6 +176,7 @@ static bool serve_node(struct fixture *f, struct fake_conn *c, const struct fake
                 f->posts++;
                 return create(f, c, r, &f->node);
         }
+        f->gets += !patch;
         if (!patch)
                 return f->node ? answer_object(c, 200, f->node) : refuse(c, 404, "NotFound");
         if (!strstr(r->headers, "strategic-merge-patch"))
@@ -288,12 +289,12 @@ static struct json_object *parsed(const char *text)
         return o;
 }
 
-static int setup(void **state)
+static int make(void **state, bool create)
 {
         struct fixture *f = mem_new(struct fixture);
         struct kube_client_opts opts = {.config = &f->config, .qps = 1000};
         struct registrar_opts registrar = {.name = "n1",
-                                           .create = true,
+                                           .create = create,
                                            .look_ms = 20,
                                            .tell_ms = 60000,
                                            .facts = facts,
@@ -323,6 +324,16 @@ static int setup(void **state)
         registrar.client = heartbeat.client = f->client;
         assert_int_equal(heartbeat_new(&heartbeat, &f->heartbeat), 0);
         return registrar_new(&registrar, &f->registrar);
+}
+
+static int setup(void **state)
+{
+        return make(state, true);
+}
+
+static int setup_unregistered(void **state)
+{
+        return make(state, false);
 }
 
 static int teardown(void **state)
@@ -470,12 +481,18 @@ static void conditions_that_others_overwrite_are_told_again(void **state)
         assert_int_equal(f->posts, 1);
 }
 
+/* By the answer of the POST, and by the watch: this server's watch looks every 5 ms, and misses what came and went. */
+static bool is_watched(struct fixture *f)
+{
+        return is_ready_with_lease(f) && f->seen >= 2;
+}
+
 static void a_deleted_node_registers_again(void **state)
 {
         struct fixture *f = *state;
 
         registrar_start(f->registrar);
-        run_until(f, is_ready_with_lease);
+        run_until(f, is_watched);
         pthread_mutex_lock(&f->lock);
         json_object_put(TAKE_PTR(f->node));
         json_object_put(TAKE_PTR(f->lease));
@@ -497,6 +514,26 @@ static void a_server_that_forgets_is_not_flooded(void **state)
         registrar_poke(f->registrar, false);
         loop_run_for(f->loop, 1500);
         assert_in_range(f->status_patches, 2, 12);
+}
+
+static bool was_asked(struct fixture *f)
+{
+        return f->gets > 0;
+}
+
+static void a_node_that_others_make_is_waited_for(void **state)
+{
+        struct fixture *f = *state;
+
+        registrar_start(f->registrar);
+        run_until(f, was_asked);
+        assert_int_equal(f->posts, 0);
+        pthread_mutex_lock(&f->lock);
+        f->node = parsed("{\"metadata\":{\"name\":\"n1\",\"uid\":\"theirs\",\"labels\":{\"zone\":\"z\"}}}");
+        stamp(f, f->node);
+        pthread_mutex_unlock(&f->lock);
+        assert_true(run_until(f, is_ready) < 1000);
+        assert_int_equal(f->posts + f->metadata_patches, 0);
 }
 
 static bool has_failed(struct fixture *f)
@@ -537,6 +574,23 @@ static void a_refused_node_slows_down(void **state)
         assert_int_equal(retry_wait(&r, 1000), 0);
 }
 
+static void one_call_at_a_time_finds_out(void **state)
+{
+        const struct kube_status none = {.code = 0}, fine = {.code = 200};
+        struct retry r = {0};
+        uint64_t then;
+
+        assert_true(retry_begin(&r, 1000));
+        assert_true(retry_begin(&r, 1000)); /* nothing is wrong */
+        retry_note(&r, -ETIMEDOUT, &none, 1000);
+        assert_false(retry_begin(&r, 1001));
+        then = 1000 + retry_wait(&r, 1000);
+        assert_true(retry_begin(&r, then));
+        assert_false(retry_begin(&r, then));
+        assert_true(retry_note(&r, 0, &fine, then));
+        assert_true(retry_begin(&r, then));
+}
+
 static void an_outage_is_tried_every_second_and_seen_to_end(void **state)
 {
         const struct kube_status none = {.code = 0}, starting = {.code = 503}, fine = {.code = 200};
@@ -567,10 +621,12 @@ int main(void)
                 cmocka_unit_test_setup_teardown(an_existing_node_keeps_what_others_set, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_change_is_told_at_once_and_nothing_otherwise, setup, teardown),
                 cmocka_unit_test_setup_teardown(conditions_that_others_overwrite_are_told_again, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_node_that_others_make_is_waited_for, setup_unregistered, teardown),
                 cmocka_unit_test_setup_teardown(a_server_that_forgets_is_not_flooded, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_deleted_node_registers_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_node_is_back_within_a_second_of_the_api, setup, teardown),
                 cmocka_unit_test(a_refused_node_slows_down),
+                cmocka_unit_test(one_call_at_a_time_finds_out),
                 cmocka_unit_test(an_outage_is_tried_every_second_and_seen_to_end),
         };
 
