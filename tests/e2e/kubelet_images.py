@@ -135,6 +135,14 @@ def from_a_registry(lab, reg):
     tap.is_((old["tags"], old["digests"]), ([], first["digests"]), "and the image that had it keeps its digest alone")
     bad = d.pull(f"{name}:nope")
     tap.is_((bad["outcome"], bad["message"]), ("refused", f"{name}:nope: not found"), "a tag that is not there")
+    until(lambda: not helpers())
+    time.sleep(0.05)  # until their ends were heard of
+    files = open_files(d)
+    for tag in [d.send("pull", reference=f"{name}:{i}") for i in (1, "nope", 2) for _ in range(8)]:
+        d.wait(tag)
+    until(lambda: not helpers() and open_files(d) == files)
+    tap.is_(open_files(d), files, "pulls leave no files open")
+    tap.is_(helpers(), [], "and no processes")
     d.kill()
     d.again()
     kept = {i["id"]: (sorted(i["tags"]), i["digests"]) for i in d.images()}
@@ -293,6 +301,14 @@ def killed_loads(lab):
     tap.is_(len(d.images()[0]["tags"]), 6, "killed while it loads, it loads again")
     tap.is_(os.listdir(f"{d.folder}/load"), ["failed"], "and leaves nothing in load/")
     d.end()
+
+
+def open_files(driver):
+    return len(os.listdir(f"/proc/{driver.process.pid}/fd"))
+
+
+def helpers():
+    return [c for c in commands() if c.endswith(("skopeo", "umoci", "/rm"))]
 
 
 def commands():

@@ -14,12 +14,12 @@ static int compare_used(const void *a, const void *b)
         return (x->image.used_ns > y->image.used_ns) - (x->image.used_ns < y->image.used_ns);
 }
 
-/* What goes when this one goes and the others stay. */
+/* What goes when this one goes and the others stay. While a pull may use them, blobs stay. */
 static uint64_t own_blob_bytes(const struct images *im, const struct image_record *r)
 {
         uint64_t bytes = 0;
 
-        for (size_t i = 0; i < r->nblobs; i++)
+        for (size_t i = 0; i < r->nblobs && !im->running; i++)
                 if (!store_is_shared(im, r, r->blobs[i].digest))
                         bytes += r->blobs[i].bytes;
         return bytes;
