@@ -4,12 +4,34 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Dropped ones, whose answers may still come, whatever has become of their pods. */
+static struct ticket *adrift;
+
+static void let_drift(struct ticket *k)
+{
+        k->w = NULL;
+        k->next = adrift;
+        if (adrift)
+                adrift->prev = k;
+        adrift = k;
+}
+
+static void take_in(struct ticket *k)
+{
+        if (k->prev)
+                k->prev->next = k->next;
+        else
+                adrift = k->next;
+        if (k->next)
+                k->next->prev = k->prev;
+}
+
 struct ticket *ticket_new(struct worker *w, struct task *t, struct ticket **holder)
 {
         struct ticket *k = mem_new(struct ticket);
 
         ticket_drop(holder);
-        *k = (struct ticket){w, t, holder};
+        *k = (struct ticket){.w = w, .t = t, .holder = holder};
         *holder = k;
         return k;
 }
@@ -23,6 +45,8 @@ struct worker *ticket_use(void *ticket, struct task **ret_task)
                 *k->holder = NULL;
                 if (ret_task)
                         *ret_task = k->t;
+        } else {
+                take_in(k);
         }
         free(k);
         return w;
@@ -31,7 +55,7 @@ struct worker *ticket_use(void *ticket, struct task **ret_task)
 void ticket_drop(struct ticket **holder)
 {
         if (*holder)
-                (*holder)->w = NULL;
+                let_drift(*holder);
         *holder = NULL;
 }
 

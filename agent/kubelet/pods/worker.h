@@ -36,6 +36,7 @@ struct ticket {
         struct worker *w; /* NULL: nobody waits */
         struct task *t;   /* or NULL */
         struct ticket **holder;
+        struct ticket *prev, *next; /* of those that nobody holds */
 };
 
 enum stage {
