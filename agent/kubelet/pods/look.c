@@ -311,6 +311,18 @@ static const char *qos(struct look *l)
         return json_at_str(l->w->pod, "status.qosClass") ?: spec_cgroup(&s, &l->mem, &path, &limits);
 }
 
+/* Once the API has it, its tree and ours are one: trees are what a pod costs. */
+static void share_status(struct worker *w)
+{
+        struct json_object *known = teller_settled(&w->teller);
+
+        if (known == w->status || !json_equal(known, w->status))
+                return;
+        teller_adopt(&w->teller, known);
+        json_object_put(w->status);
+        w->status = json_object_get(known);
+}
+
 static void make_status(struct look *l)
 {
         struct worker *w = l->w;
@@ -332,10 +344,12 @@ static void make_status(struct look *l)
         if (json_equal(status, w->status)) {
                 json_object_put(status);
         } else {
+                json_shrink(status);
                 json_object_put(w->status);
                 w->status = status;
         }
         teller_tell(&w->teller, w->status);
+        share_status(w);
 }
 
 /* ---- all of it ---- */

@@ -11,6 +11,7 @@
 #define CRASH_MAX_MS   300000
 #define SANDBOX_MIN_MS 1000
 #define SANDBOX_MAX_MS 30000
+#define TRIM_MS        3000
 
 static void look_all(void *userdata)
 {
@@ -22,6 +23,17 @@ static void look_all(void *userdata)
                 w->is_woken = false;
                 worker_look(w);
         }
+}
+
+static void trim(void *userdata)
+{
+        mem_trim();
+}
+
+void pods_trim_later(struct pods *p)
+{
+        if (p->trim)
+                loop_timer_set(p->trim, TRIM_MS);
 }
 
 static void on_change(void *userdata, const char *uid)
@@ -44,6 +56,8 @@ int pods_new(const struct pods_opts *o, struct pods **ret, struct err *reterr)
                                                     MIN(p->limits.max_ms, (uint64_t)SANDBOX_MAX_MS)};
         hashmap_init(&p->workers, HASHMAP_STR);
         r = loop_timer_new(o->loop, look_all, p, &p->wake);
+        if (!r)
+                r = loop_timer_new(o->loop, trim, p, &p->trim);
         if (r) {
                 pods_free(p);
                 return err_set(reterr, r, "pods: no timer");
@@ -67,6 +81,7 @@ void pods_free(struct pods *p)
                 worker_free(slot->value);
         hashmap_deinit(&p->workers);
         loop_timer_free(p->wake);
+        loop_timer_free(p->trim);
         free(p);
 }
 

@@ -231,6 +231,33 @@ struct json_object *status_rejected(const struct status_input *in)
 
 /* ---- what differs ---- */
 
+static bool has_condition(const struct json_object *list, const char *type)
+{
+        json_array_foreach (list, i, c)
+                if (str_eq(json_get_str(c, "type"), type))
+                        return true;
+        return false;
+}
+
+/* Adds what takes own ones away; list may be NULL and is returned. */
+static struct json_object *gone_conditions(const struct json_object *known, const struct json_object *wanted,
+                                           struct json_object *list)
+{
+        json_array_foreach (known, i, c) {
+                const char *type = json_get_str(c, "type");
+                struct json_object *o;
+
+                if (!status_owns_condition(type) || has_condition(wanted, type) || !wanted)
+                        continue;
+                o = json_object_new_object();
+                json_set_str(o, "type", type);
+                json_set_str(o, "$patch", "delete");
+                list = list ?: json_object_new_array();
+                json_object_array_add(list, o);
+        }
+        return list;
+}
+
 /* Conditions merge by their type: own ones that differ are sent, those of others never. */
 static struct json_object *changed_conditions(const struct json_object *known, const struct json_object *wanted)
 {
@@ -251,7 +278,7 @@ static struct json_object *changed_conditions(const struct json_object *known, c
                 list = list ?: json_object_new_array();
                 json_object_array_add(list, o);
         }
-        return list;
+        return gone_conditions(known, wanted, list);
 }
 
 /* A list that would be merged by key is replaced. */

@@ -12,7 +12,8 @@ struct condition {
 
 bool status_owns_condition(const char *type)
 {
-        static const char *const types[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"};
+        static const char *const types[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady",
+                                            "PodResizePending"};
 
         for (size_t i = 0; i < ARRAY_SIZE(types); i++)
                 if (str_eq(type, types[i]))
@@ -177,6 +178,22 @@ static struct condition ready_to_start(const struct status_job *j)
         return (struct condition){.type = "PodReadyToStartContainers", .yes = box && box->state == SANDBOX_READY};
 }
 
+/* A change of resources while it runs. */
+static bool wants_resize(const struct status_job *j)
+{
+        for (size_t i = 0; i < j->defs.n; i++) {
+                const struct json_object *o = status_of(j, &j->defs.v[i]), *now = json_get(o, "resources"),
+                                         *asked = json_get(j->defs.v[i].spec, "resources");
+
+                if (!json_has(json_get(o, "state"), "running") || !json_is_object(asked))
+                        continue;
+                if (!json_equal(json_get(now, "requests"), json_get(asked, "requests")) ||
+                    !json_equal(json_get(now, "limits"), json_get(asked, "limits")))
+                        return true;
+        }
+        return false;
+}
+
 /* ---- all of them ---- */
 
 static void keep_others(const struct status_job *j, struct json_object *list)
@@ -191,6 +208,8 @@ void status_set_conditions(const struct status_job *j)
 {
         struct json_object *list = json_object_new_array();
         struct condition own[4], scheduled = {.type = "PodScheduled", .yes = true};
+        struct condition resize = {"PodResizePending", true, "Infeasible",
+                                   "In-place resize is not supported by this node"};
         struct condition disrupted = {"DisruptionTarget", true, "TerminationByKubelet", j->in->failed_message};
 
         keep_others(j, list);
@@ -199,6 +218,8 @@ void status_set_conditions(const struct status_job *j)
         own[1] = initialized(j);
         own[2] = pod_ready(j);
         own[3] = containers_ready(j);
+        if (wants_resize(j))
+                add_condition(j, &resize);
         if (j->in->disrupted)
                 add_condition(j, &disrupted);
         for (size_t i = 0; i < ARRAY_SIZE(own); i++)

@@ -159,9 +159,20 @@ static void add_mounts(struct json_object *o, const struct container_def *def)
                 json_object_put(list);
 }
 
-static void add_resources(struct json_object *o, const struct container_def *def)
+/* What it was made with: nothing of that changes while it runs, whatever the spec says meanwhile. */
+static const struct json_object *own_resources(const struct container_def *def, const struct container_status *c,
+                                               const struct json_object *told)
 {
-        struct json_object *r = json_get(def->spec, "resources"), *requests = json_get(r, "requests");
+        const char *id = json_get_str(told, "containerID");
+
+        id = id ? str_after(id, "fairlead://") : NULL;
+        return str_eq(id, c->id) && json_has(told, "resources") ? json_get(told, "resources")
+                                                                : json_get(def->spec, "resources");
+}
+
+static void add_resources(struct json_object *o, const struct container_def *def, const struct json_object *r)
+{
+        struct json_object *requests = json_get(r, "requests");
         const char *signal = json_at_str(def->spec, "lifecycle.stopSignal");
 
         json_set(o, "resources", json_is_object(r) ? json_copy(r) : json_object_new_object());
@@ -223,7 +234,7 @@ static struct json_object *present_status(const struct status_job *j, const stru
         json_set_str(o, "image", c->image);
         json_set_str(o, "imageID", note->image_ref ?: c->image_id);
         set_id(o, c);
-        add_resources(o, def);
+        add_resources(o, def, own_resources(def, c, told));
         return o;
 }
 

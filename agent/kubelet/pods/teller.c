@@ -66,6 +66,7 @@ static void know(struct teller *t, const struct json_object *pod)
 {
         t->version = version_of(pod);
         replace(&t->known, json_object_get(json_get(pod, "status")));
+        json_shrink(t->known);
 }
 
 /* A mirror pod may be made anew under its name. */
@@ -194,4 +195,15 @@ void teller_again(struct teller *t)
 bool teller_is_done(const struct teller *t)
 {
         return t->gone || !t->uid || (t->wanted && t->wanted == t->done);
+}
+
+struct json_object *teller_settled(const struct teller *t)
+{
+        return !t->call && t->wanted && t->wanted == t->done ? t->known : NULL;
+}
+
+void teller_adopt(struct teller *t, struct json_object *same)
+{
+        replace(&t->wanted, json_object_get(same));
+        replace(&t->done, json_object_get(same));
 }

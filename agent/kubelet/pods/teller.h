@@ -37,5 +37,9 @@ void teller_heard(struct teller *t, const struct json_object *pod);
 void teller_tell(struct teller *t, struct json_object *status);
 /* What was told may be lost, or the API can be reached again. */
 void teller_again(struct teller *t);
+/* What the API has, when it has what was told last; borrowed. NULL: not yet. */
+struct json_object *teller_settled(const struct teller *t);
+/* An equal tree takes the place of what was told. */
+void teller_adopt(struct teller *t, struct json_object *same);
 /* Whether the API has what was told last, or has no such pod. */
 bool teller_is_done(const struct teller *t);

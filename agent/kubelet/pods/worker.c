@@ -50,6 +50,7 @@ int worker_new(struct pods *p, enum pod_source source, struct json_object *pod, 
         w->teller.patches = &p->stats.status_patches;
         hashmap_put(&p->workers, w->uid, w);
         worker_set_pod(w, pod);
+        pods_trim_later(p);
         *ret = w;
         return 0;
 }
@@ -65,6 +66,7 @@ static void unlink_woken(struct worker *w)
 
 void worker_free(struct worker *w)
 {
+        pods_trim_later(w->pods);
         if (hashmap_get(&w->pods->workers, w->uid) == w)
                 hashmap_del(&w->pods->workers, w->uid);
         unlink_woken(w);

@@ -28,6 +28,7 @@ struct pods {
         struct hashmap workers; /* by uid */
         struct worker *woken;   /* those that are to look */
         struct loop_timer *wake;
+        struct loop_timer *trim; /* gives memory back, a while after pods came or went */
         bool sources_ready;
         struct pods_stats stats;
 };
@@ -121,6 +122,9 @@ struct worker {
         unsigned int end_failures;
         uint64_t end_blocked_ms;
 };
+
+/* pods.c */
+void pods_trim_later(struct pods *p);
 
 /* worker.c */
 int worker_new(struct pods *p, enum pod_source source, struct json_object *pod, struct worker **ret);

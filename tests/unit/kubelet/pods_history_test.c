@@ -154,8 +154,12 @@ static bool is_settled(const struct json_object *pod)
 
 static bool all_settled(void)
 {
+        struct pods_stats stats;
         size_t owned = 0;
 
+        pods_stats(node.pods, &stats);
+        if (stats.pods != node.napi) /* workers of pods that are gone are freed */
+                return false;
         for (size_t i = 0; i < node.napi; i++)
                 if (!is_settled(node.api[i]))
                         return false;

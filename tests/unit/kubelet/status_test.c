@@ -428,6 +428,31 @@ static void readiness_gates_keep_a_pod_from_being_ready(void **state)
         scene_free(&st.scene);
 }
 
+static void a_resize_is_refused_and_what_runs_keeps_its_limits(void **state)
+{
+        static const struct row row = {
+                "Always m:app", "B0 app/0:run", "app+",
+                "{\"containerStatuses\": [{\"name\": \"app\", \"containerID\": \"fairlead://app/0\", "
+                "\"resources\": {\"limits\": {\"cpu\": \"1\"}}}]}",
+                ""};
+        struct json_object *status, *app;
+        struct stage st;
+
+        set_the_stage(&st, &row);
+        app = json_idx(json_at(st.scene.pod, "spec.containers"), 0);
+        json_set(app, "resources", parse("{\"limits\": {\"cpu\": \"2\"}}"));
+        status = status_make(&st.in);
+        assert_string_equal(text_at(status, "@PodResizePending:reason"), "Infeasible");
+        assert_string_equal(text_at(status, "app:resources.limits.cpu"), "1");
+        json_object_put(status);
+        json_set(app, "resources", parse("{\"limits\": {\"cpu\": \"1\"}}"));
+        status = status_make(&st.in);
+        assert_string_equal(text_at(status, "@PodResizePending:reason"), "-");
+        json_object_put(status);
+        json_object_put(st.old);
+        scene_free(&st.scene);
+}
+
 static void lists_are_sorted_as_clients_know_them(void **state)
 {
         static const struct row row = {"Always i:z i:a m:web m:app", "", "", "", ""};
@@ -459,6 +484,9 @@ static void only_what_differs_is_told(void **state)
                 {"{\"conditions\": [{\"type\": \"Ready\", \"status\": \"False\", \"reason\": \"r\"}]}",
                  "{\"conditions\": [{\"type\": \"Ready\", \"status\": \"True\"}]}",
                  "{\"conditions\": [{\"type\": \"Ready\", \"status\": \"True\", \"reason\": null}]}"},
+                {"{\"conditions\": [{\"type\": \"PodResizePending\", \"status\": \"True\"}, {\"type\": \"other\"}]}",
+                 "{\"conditions\": []}",
+                 "{\"conditions\": [{\"type\": \"PodResizePending\", \"$patch\": \"delete\"}]}"},
                 {"{}", "{\"podIPs\": [{\"ip\": \"1.2.3.4\"}]}",
                  "{\"podIPs\": [{\"ip\": \"1.2.3.4\"}, {\"$patch\": \"replace\"}]}"},
                 {"{\"containerStatuses\": [1]}", "{\"containerStatuses\": [2]}", "{\"containerStatuses\": [2]}"},
@@ -487,6 +515,7 @@ int main(void)
                 cmocka_unit_test(conditions_say_why),
                 cmocka_unit_test(addresses_and_what_all_have),
                 cmocka_unit_test(readiness_gates_keep_a_pod_from_being_ready),
+                cmocka_unit_test(a_resize_is_refused_and_what_runs_keeps_its_limits),
                 cmocka_unit_test(lists_are_sorted_as_clients_know_them),
                 cmocka_unit_test(only_what_differs_is_told),
         };
