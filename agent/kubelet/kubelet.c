@@ -18,7 +18,8 @@
 #include "base/supervisor.h"
 #include "base/web.h"
 
-#define COLLECT_MS (3600 * 1000)
+#define CALLS_AT_A_TIME 4
+#define COLLECT_MS      (3600 * 1000)
 
 struct kubelet {
         const struct kubelet_config *config;
@@ -26,7 +27,8 @@ struct kubelet {
         struct children *children;
         struct cgroups cgroups;
         struct kubeconfig *kubeconfig;
-        struct kube_client *client;
+        struct kube_client *watches; /* what never ends, and the node's own calls, which wait for nobody */
+        struct kube_client *calls;   /* of pods, of which many may come at a time */
         struct events *events;
         struct runtime runtime;
         struct images *images;
@@ -151,6 +153,17 @@ static int find_cgroups(struct kubelet *k, struct err *reterr)
         return r ?: cgroups_find(text, &k->cgroups, reterr);
 }
 
+static int connect_api(struct kubelet *k, uint32_t max_connections, struct kube_client **ret, struct err *reterr)
+{
+        return kube_client_new(&(struct kube_client_opts){.config = k->kubeconfig,
+                                                          .loop = k->loop,
+                                                          .user_agent = "fairlead-kubelet",
+                                                          .qps = 1e9,
+                                                          .burst = 1000000,
+                                                          .max_connections = max_connections},
+                               ret, reterr);
+}
+
 static int start_api(struct kubelet *k, struct err *reterr)
 {
         const struct kubelet_config *c = k->config;
@@ -158,14 +171,11 @@ static int start_api(struct kubelet *k, struct err *reterr)
 
         if (r < 0)
                 return err_prefix(reterr, r, "no way to the API (--kubeconfig names a kubeconfig)");
-        r = kube_client_new(&(struct kube_client_opts){.config = k->kubeconfig,
-                                                       .loop = k->loop,
-                                                       .user_agent = "fairlead-kubelet",
-                                                       .qps = 1e9,
-                                                       .burst = 1000000},
-                            &k->client, reterr);
+        r = connect_api(k, 0, &k->watches, reterr);
         if (!r)
-                r = events_new(&(struct events_opts){.client = k->client, .component = "kubelet", .host = c->node_name},
+                r = connect_api(k, CALLS_AT_A_TIME, &k->calls, reterr);
+        if (!r)
+                r = events_new(&(struct events_opts){.client = k->calls, .component = "kubelet", .host = c->node_name},
                                &k->events);
         return r;
 }
@@ -211,11 +221,11 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
 
 static int start_furnishing(struct kubelet *k, struct err *reterr)
 {
-        int r = objects_new(&(struct objects_opts){.client = k->client, .changed = poke, .userdata = k}, &k->objects);
+        int r = objects_new(&(struct objects_opts){.client = k->watches, .changed = poke, .userdata = k}, &k->objects);
 
         if (!r)
                 r = volumes_new(&(struct volumes_opts){.loop = k->loop,
-                                                       .client = k->client,
+                                                       .client = k->calls,
                                                        .objects = k->objects,
                                                        .root = k->config->root_dir,
                                                        .node_name = k->config->node_name,
@@ -223,7 +233,7 @@ static int start_furnishing(struct kubelet *k, struct err *reterr)
                                                        .userdata = k},
                                 &k->volumes, reterr);
         if (!r)
-                r = service_links_new(k->client, &k->services);
+                r = service_links_new(k->watches, &k->services);
         if (!r)
                 r = handlers_new(&(struct handlers_opts){.loop = k->loop, .runtime = &k->runtime}, &k->handlers,
                                  reterr);
@@ -259,7 +269,7 @@ static int start_pods(struct kubelet *k, struct err *reterr)
                                             .services = k->services,
                                             .probes = k->probes,
                                             .handlers = k->handlers,
-                                            .client = k->client,
+                                            .client = k->calls,
                                             .events = k->events,
                                             .node = &k->spec_node,
                                             .admit = admit,
@@ -324,7 +334,7 @@ static int start_node(struct kubelet *k, struct err *reterr)
         const struct kubelet_config *c = k->config;
         int r = node_new(&(struct node_opts){.loop = k->loop,
                                              .children = k->children,
-                                             .client = k->client,
+                                             .client = k->watches,
                                              .api_server = k->kubeconfig->server,
                                              .events = k->events,
                                              .runtime = &k->runtime,
@@ -373,7 +383,7 @@ static int start_sources(struct kubelet *k, struct err *reterr)
 
         if (c->static_pods)
                 r = source_static_new(&(struct source_static_opts){.loop = k->loop,
-                                                                   .client = k->client,
+                                                                   .client = k->calls,
                                                                    .pods = k->pods,
                                                                    .folder = c->static_pods,
                                                                    .node_name = c->node_name,
@@ -381,7 +391,7 @@ static int start_sources(struct kubelet *k, struct err *reterr)
                                                                    .userdata = k},
                                       &k->statics, reterr);
         return r
-                       ?: source_api_new(&(struct source_api_opts){.client = k->client,
+                       ?: source_api_new(&(struct source_api_opts){.client = k->watches,
                                                                    .pods = k->pods,
                                                                    .node_name = c->node_name,
                                                                    .mirror = on_mirror,
@@ -450,7 +460,8 @@ void kubelet_close(struct kubelet *k)
                 k->runtime.ops->free(k->runtime.rt);
         images_free(k->images);
         events_free(k->events);
-        kube_client_free(k->client);
+        kube_client_free(k->calls);
+        kube_client_free(k->watches);
         kubeconfig_free(k->kubeconfig);
         loop_timer_free(k->collect);
         children_free(k->children);

@@ -99,6 +99,7 @@ int kube_client_new(const struct kube_client_opts *opts, struct kube_client **re
                         .key_pem = k->key_pem,
                         .server_name = k->server_name,
                         .insecure = k->insecure},
+                .max_connections = opts->max_connections,
         };
         _cleanup_(kube_client_freep) struct kube_client *c = mem_new(struct kube_client);
         int r;
