@@ -19,6 +19,7 @@
 #include "apiserver/rest/rest.h"
 #include "apiserver/server.h"
 #include "apiserver/status.h"
+#include "apiserver/usage/usage.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -119,6 +120,8 @@ static int handle_resource(struct api_request *req)
                 r = api_options_parse(req);
         if (r)
                 return r;
+        if (str_eq(req->group, "metrics.k8s.io"))
+                return usage_answer(req);
         for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
                 if (!str_eq(verbs[i].verb, req->verb))
                         continue;

@@ -185,6 +185,41 @@ static int keep_slice(struct server *s, struct err *reterr)
         return internal_replace(s, &w, reterr);
 }
 
+/* Who looks for metrics asks by this object whether anybody serves them: here the server itself does. */
+static int make_metrics_service(struct server *s, struct err *reterr)
+{
+        static const char name[] = "v1beta1.metrics.k8s.io";
+        _cleanup_json_ struct json_object *o = NULL;
+        struct internal_write w = {"apiregistration.k8s.io", "v1", "apiservices", NULL, name, NULL};
+        struct json_object *spec, *c;
+        char now[CLOCK_TEXT_SIZE];
+        int r;
+
+        if (!s->usage || is_there(s, w.group, w.plural, NULL, name))
+                return 0;
+        o = w.obj = object_named("apiregistration.k8s.io/v1", "APIService", NULL, name);
+        spec = json_ensure(o, "spec");
+        json_set_str(spec, "group", "metrics.k8s.io");
+        json_set_str(spec, "version", "v1beta1");
+        json_set_i64(spec, "groupPriorityMinimum", 100);
+        json_set_i64(spec, "versionPriority", 100);
+        r = internal_create(s, &w, reterr);
+        if (r)
+                return r;
+        json_object_put(o);
+        o = w.obj = s->reader.get(s->reader.userdata, w.group, w.plural, NULL, name); /* with its revision */
+        if (!o)
+                return 0;
+        c = json_object_new_object();
+        json_set_str(c, "type", "Available");
+        json_set_str(c, "status", "True");
+        json_set_str(c, "reason", "Local");
+        json_set_str(c, "message", "Local APIServices are always available");
+        json_set_str(c, "lastTransitionTime", clock_now(now));
+        json_set(json_ensure(o, "status"), "conditions", array_of(c));
+        return internal_replace_status(s, &w, reterr);
+}
+
 int bootstrap(struct server *s, struct err *reterr)
 {
         int r = make_namespaces(s, reterr);
@@ -199,5 +234,7 @@ int bootstrap(struct server *s, struct err *reterr)
                 r = keep_endpoints(s, reterr);
         if (!r)
                 r = keep_slice(s, reterr);
+        if (!r)
+                r = make_metrics_service(s, reterr);
         return r;
 }

@@ -8,6 +8,7 @@
 #include "apiserver/peek.h"
 #include "apiserver/proxy/proxy.h"
 #include "apiserver/server.h"
+#include "apiserver/usage/usage.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -174,9 +175,11 @@ static void server_free(struct server *s)
 {
         background_stop(s->background);
         proxy_drain(s->proxy);
+        usage_drain(s->usage);
         if (s->http)
                 http_server_stop(s->http, STOP_GRACE_MS);
         proxy_free(s->proxy);
+        usage_free(s->usage);
         tokens_free(s->tokens);
         store_close(s->store); /* ends the thread that feeds the caches */
         cache_set_close(s->caches);
@@ -201,6 +204,8 @@ static int server_open(struct server *s, struct err *reterr)
                 r = open_proxy(s, reterr);
         if (!r)
                 r = open_tokens(s, reterr);
+        if (!r)
+                r = usage_new(s, &s->usage, reterr);
         if (!r)
                 r = listen_https(s, reterr);
         if (!r)

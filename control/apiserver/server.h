@@ -50,6 +50,7 @@ struct server {
         struct metrics *metrics;
         struct background *background;
         struct tokens *tokens; /* NULL: there is no key for them */
+        struct usage *usage;   /* NULL: no metrics are collected */
         struct proxy *proxy;   /* NULL: nothing is passed on */
         _Atomic bool ready, stopping;
         uint64_t start_mono_ns;

@@ -63,19 +63,26 @@ static const char *node_address(const struct json_object *node, const char *type
         return found;
 }
 
-int proxy_kubelet(struct api_request *req, const struct json_object *node, struct proxy_target *t)
+bool proxy_kubelet_find(const struct server_config *c, const struct json_object *node, const char **ret_ip,
+                        uint16_t *ret_port)
 {
-        const char *name = json_at_str(node, "metadata.name");
-        const char *types = req->server->config.kubelet_address_types;
-        const char *ip = node_address(node, types ? types : "InternalIP,ExternalIP,Hostname");
+        const char *types = c->kubelet_address_types;
         int64_t port = json_at_i64(node, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
 
-        if (!ip)
+        *ret_ip = node_address(node, types ? types : "InternalIP,ExternalIP,Hostname");
+        *ret_port = port > 0 && port <= UINT16_MAX ? (uint16_t)port : KUBELET_PORT;
+        return *ret_ip;
+}
+
+int proxy_kubelet(struct api_request *req, const struct json_object *node, struct proxy_target *t)
+{
+        const char *ip;
+
+        if (!proxy_kubelet_find(&req->server->config, node, &ip, &t->port))
                 return api_fail(req, 500, "no preferred addresses found; known addresses: %s",
                                 json_object_to_json_string_ext(json_at(node, "status.addresses"), 0));
         t->ip = arena_strdup(req->arena, ip);
-        t->port = port > 0 && port <= UINT16_MAX ? (uint16_t)port : KUBELET_PORT;
-        t->server_name = arena_strdup(req->arena, name);
+        t->server_name = arena_strdup(req->arena, json_at_str(node, "metadata.name"));
         t->tls = PROXY_TLS_KUBELET;
         return 0;
 }
