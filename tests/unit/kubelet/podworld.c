@@ -145,6 +145,22 @@ static void serve_token(struct fakekube *k, struct fake_conn *c, const struct fa
                             "{\"kind\":\"Status\",\"code\":403,\"reason\":\"Forbidden\",\"message\":\"no\"}");
 }
 
+static void serve_get(struct fakekube *k, struct fake_conn *c, const struct wanted *w)
+{
+        _cleanup_free_ char *text = NULL;
+
+        pthread_mutex_lock(&k->lock);
+        for (size_t i = 0; i < k->n && !text; i++)
+                if (is_wanted(w, &k->events[i]) && !k->events[i].deleted && !k->events[i].replaced)
+                        text = mem_strdup(k->events[i].text);
+        pthread_mutex_unlock(&k->lock);
+        if (text)
+                fake_answer(c, 200, "", text);
+        else
+                fake_answer(c, 404, "",
+                            "{\"kind\":\"Status\",\"code\":404,\"reason\":\"NotFound\",\"message\":\"no\"}");
+}
+
 static bool script(void *userdata, struct fake_conn *c, const struct fake_request *r)
 {
         struct fakekube *k = userdata;
@@ -163,7 +179,7 @@ static bool script(void *userdata, struct fake_conn *c, const struct fake_reques
                 serve_watch(k, c, &w);
                 return false;
         }
-        fake_answer(c, 404, "", "{\"kind\":\"Status\",\"code\":404,\"reason\":\"NotFound\",\"message\":\"no\"}");
+        serve_get(k, c, &w);
         return true;
 }
 
