@@ -24,7 +24,7 @@
 #include "unit/base/fakeserver.h"
 #include "unit/kubelet/podworld.h"
 
-#define EVENTS_MAX 4096
+#define EVENTS_MAX 16384
 
 struct event {
         char *plural, *ns, *name, *text; /* text: the object; of a deletion its last state */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What containers are made of: a pod in, a line of the configuration out. */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 
 #include "agent/kubelet/pods/service_links.h"
 #include "agent/kubelet/pods/spec_impl.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -408,6 +410,47 @@ static void a_service_of_that_name_hides_the_masters(void **state)
         envs_deinit(&e);
 }
 
+static bool second_synced(void *userdata)
+{
+        return service_links_synced(userdata);
+}
+
+#define SERVICES 10000
+
+static void ten_thousand_services_take_little_memory(void **state)
+{
+        struct service_links *links = NULL;
+        size_t before, after;
+        uint64_t begin;
+        struct envs e;
+
+        for (int i = 0; i < SERVICES; i++) {
+                _cleanup_free_ char *json = mem_printf(
+                        "{\"kind\":\"Service\",\"metadata\":{\"name\":\"service-%d\",\"namespace\":\"team-%d\"},"
+                        "\"spec\":{\"clusterIP\":\"10.96.%d.%d\",\"ports\":[{\"name\":\"http\",\"port\":80,"
+                        "\"protocol\":\"TCP\"}]}}",
+                        i, i % 100, i / 250, i % 250 + 1);
+
+                podworld_put(&world, json);
+        }
+        before = mallinfo2().uordblks;
+        assert_int_equal(service_links_new(world.client, &links), 0);
+        podworld_until(&world, second_synced, links);
+        loop_run_for(world.loop, 100);
+        after = mallinfo2().uordblks;
+        envs_init(&e, &world.mem);
+        begin = clock_mono_ns();
+        service_links_env(links, "team-7", true, &e);
+        print_message("# 10,000 services take %zu kB; the variables of 100 of them take %llu us\n",
+                      (after - before) / 1024, (unsigned long long)(clock_mono_ns() - begin) / 1000);
+        assert_int_equal(e.n, 100 * 8);
+#ifndef __SANITIZE_ADDRESS__
+        assert_true(after - before < 4 << 20);
+#endif
+        envs_deinit(&e);
+        service_links_free(links);
+}
+
 /* Who a container runs as and what it may do, in a line. */
 static char *security_line(const struct container_security *s)
 {
@@ -647,6 +690,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(too_large_for_the_kernel_is_told, setup, teardown),
                 cmocka_unit_test_setup_teardown(services_are_variables, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_service_of_that_name_hides_the_masters, setup, teardown),
+                cmocka_unit_test_setup_teardown(ten_thousand_services_take_little_memory, setup, teardown),
                 cmocka_unit_test_setup_teardown(security_is_the_containers_before_the_pods, setup, teardown),
                 cmocka_unit_test_setup_teardown(who_must_not_be_root_is_checked_in_upstreams_words, setup, teardown),
                 cmocka_unit_test_setup_teardown(mounts_are_those_of_volumes, setup, teardown),
