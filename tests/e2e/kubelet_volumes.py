@@ -15,7 +15,7 @@ import tap
 from kubelab import container, pod
 
 SHELL = ("sh", "-c")
-STAY = "trap exit TERM; while :; do sleep 0.05; done"
+STAY = "trap exit TERM; sleep 3600 & wait"
 
 
 def sh(script, name="c", **fields):

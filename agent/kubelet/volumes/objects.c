@@ -76,6 +76,7 @@ static void synced(void *userdata)
 static void *keep(void *userdata, struct json_object *o)
 {
         json_del(json_get(o, "metadata"), "managedFields");
+        json_shrink(o);
         return json_object_get(o);
 }
 

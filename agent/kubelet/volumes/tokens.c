@@ -20,7 +20,7 @@
 struct token {
         struct volumes *v;
         char *key, *uid, *path;
-        struct json_object *request;
+        char *request; /* as text: there is one for each pod, and it is needed once an hour */
         struct kube_call *call;
         char *text;        /* NULL: none yet */
         uint64_t due_ms;   /* ask (again) at that time; monotonic */
@@ -83,9 +83,12 @@ static void answered(void *userdata, int result, struct json_object *obj, const 
 
 static void ask(struct token *t)
 {
-        struct kube_request req = {.method = "POST", .path = t->path, .body = t->request};
+        _cleanup_json_ struct json_object *body = NULL;
+        struct kube_request req = {.method = "POST", .path = t->path};
 
         t->due_ms = UINT64_MAX;
+        if (json_parse(t->request, strlen(t->request), &body, NULL) == 0)
+                req.body = body;
         t->call = kube_start(t->v->opts.client, &req, answered, t);
         if (!t->call)
                 failed(t, "the request cannot be sent");
@@ -113,10 +116,10 @@ static void timer(void *userdata)
         ask_when_due(userdata);
 }
 
-static struct json_object *request_for(const struct json_object *pod, const struct json_object *projection)
+static char *request_for(const struct json_object *pod, const struct json_object *projection)
 {
-        struct json_object *o = json_object_new_object(), *spec = json_ensure(o, "spec"),
-                           *bound = json_ensure(spec, "boundObjectRef");
+        _cleanup_json_ struct json_object *o = json_object_new_object();
+        struct json_object *spec = json_ensure(o, "spec"), *bound = json_ensure(spec, "boundObjectRef");
         const char *audience = json_get_str(projection, "audience");
 
         json_set_str(o, "apiVersion", "authentication.k8s.io/v1");
@@ -130,7 +133,7 @@ static struct json_object *request_for(const struct json_object *pod, const stru
         json_set_str(bound, "kind", "Pod");
         json_set_str(bound, "name", json_at_str(pod, "metadata.name") ?: "");
         json_set_str(bound, "uid", json_at_str(pod, "metadata.uid") ?: "");
-        return o;
+        return json_text(o);
 }
 
 static struct token *token_new(struct volumes *v, char *key, const struct json_object *pod,
@@ -154,7 +157,7 @@ static struct token *token_new(struct volumes *v, char *key, const struct json_o
 static void token_free(struct token *t)
 {
         kube_cancel(t->call);
-        json_object_put(t->request);
+        free(t->request);
         free(t->key);
         free(t->uid);
         free(t->path);
