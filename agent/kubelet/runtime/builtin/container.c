@@ -34,6 +34,7 @@ struct container *container_new(struct sandbox *s, const char *id, struct json_o
 
         *c = (struct container){.s = s, .record = record, .shim.fd = -1, .init = -1, .now = CONTAINER_UNKNOWN};
         str_copy(c->id, sizeof(c->id), id);
+        json_shrink(record);
         c->folder = mem_printf("%s/%s", s->folder, id);
         c->group = mem_printf("%s/%s", s->pod_group, id);
         c->rootfs = mem_printf("%s/rootfs", c->folder);

@@ -33,6 +33,7 @@ struct sandbox *sandbox_new(struct builtin *rt, const char *id, struct json_obje
 
         *s = (struct sandbox){.rt = rt, .record = record, .holder.fd = -1};
         str_copy(s->id, sizeof(s->id), id);
+        json_shrink(record);
         s->folder = mem_printf("%s/pods/%s/%s", rt->opts.run_folder, json_get_str(record, "uid"), id);
         s->pod_group = mem_strdup(pod_group);
         s->group = mem_printf("%s/%s", pod_group, id);
