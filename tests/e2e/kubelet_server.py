@@ -4,6 +4,7 @@
 """What kubectl asks of a node through the API server: logs, exec, attach, cp, port-forward, run, debug; by versions of
 kubectl that speak SPDY (before 1.30) and WebSocket, and by Python's client."""
 
+import glob
 import hashlib
 import json
 import os
@@ -118,6 +119,14 @@ def followed_logs(k, kubectl):
     code, out, errors = kubectl.run("logs brief -f")
     tap.ok(code == 0 and out == "".join(f"{i}\n" for i in range(1, 10)) and time.monotonic() - begin < 5,
            f"{kubectl.name}: following ends with the container", (code, out, errors))
+    flood = "i=0; while [ $i -lt 6000 ]; do echo $i %s; i=$((i+1)); done" % ("x" * 80)
+    k.apply(pod("flood", sh("sleep 1; " + flood), restartPolicy="Never"))
+    k.until(lambda: k.phase("flood") in ("Running", "Succeeded"), 10)
+    out = kubectl.run("logs flood -f")[1]
+    tap.is_([line.split()[0] for line in out.splitlines()], [str(i) for i in range(6000)], f"{kubectl.name}: who follows goes along with rotation")
+    files = os.listdir(glob.glob(k.path("log/default_flood_*/c"))[0])
+    tap.ok(len(files) > 3, "of which there was some", files)
+    k.delete("flood")
     k.delete("brief")
     k.until(lambda: k.gone("brief"), 10)
 
@@ -305,7 +314,7 @@ def held_open(k):
 
 def story(k):
     make_pods(k)
-    before = held_open(k)
+    before = set(held_open(k))
     there = {name for name, _ in kubectl_module.programs()[0]}
     versions = [k.kubectl(v) for v in VERSIONS if v in there]
     tap.ok(versions, "there is a kubectl to ask with", there)
@@ -325,8 +334,8 @@ def story(k):
     by_python(k)
     figures(k, versions[-1])
     old_logs(versions[-1])
-    tap.is_(held_open(k), before, "the kubelet has nothing open of it all")
+    k.wait(lambda: set(held_open(k)) <= before, 5, "the kubelet has nothing open of it all")
 
 
 if __name__ == "__main__":
-    kubelab.main(story)
+    kubelab.main(story, kubelet_args=("--container-log-max-size=100Ki", "--container-log-max-files=10"))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /containerLogs: a source of the HTTP server reads the file; who follows is woken by logwatch. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -70,9 +71,49 @@ static bool is_rotated(const struct log_source *l)
         return !fstat(l->fd, &here) && !stat(l->path, &there) && here.st_ino != there.st_ino;
 }
 
+/* Of the names PREFIX.TIME in a folder: the first behind `after`; also the one of that file, "" when it is gone. */
+static void find_rotated(DIR *dir, const char *prefix, const char *after, ino_t file, char next[static 256],
+                         char own[static 256])
+{
+        size_t n = strlen(prefix);
+
+        *next = *own = '\0';
+        rewinddir(dir);
+        for (const struct dirent *e; (e = readdir(dir));) {
+                if (strncmp(e->d_name, prefix, n) != 0 || e->d_name[n] != '.')
+                        continue;
+                if (e->d_ino == file)
+                        str_copy(own, 256, e->d_name);
+                if (strcmp(e->d_name, after) > 0 && (!*next || strcmp(e->d_name, next) < 0))
+                        str_copy(next, 256, e->d_name);
+        }
+}
+
+/* The file after this one: who is slow may be several behind. When ours was removed, all that are left came after it.
+ */
+static int open_after(const struct log_source *l)
+{
+        const char *base = strrchr(l->path, '/') + 1;
+        _cleanup_free_ char *folder = mem_strndup(l->path, (size_t)(base - l->path)), *path = NULL;
+        char next[256], own[256], unused[256];
+        DIR *dir = opendir(folder);
+        struct stat st;
+
+        if (!dir || fstat(l->fd, &st)) {
+                if (dir)
+                        closedir(dir);
+                return open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        }
+        find_rotated(dir, base, "", st.st_ino, next, own);
+        find_rotated(dir, base, own, st.st_ino, next, unused);
+        closedir(dir);
+        path = mem_printf("%s%s", folder, *next ? next : base);
+        return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 static bool open_next(struct log_source *l)
 {
-        int fd = open(l->path, O_RDONLY | O_CLOEXEC);
+        int fd = open_after(l);
 
         if (fd < 0)
                 return false;
