@@ -19,6 +19,7 @@
 #include "base/web.h"
 
 #define CALLS_AT_A_TIME 4
+#define TRIM_MS         5000
 #define COLLECT_MS      (3600 * 1000)
 
 struct kubelet {
@@ -43,7 +44,7 @@ struct kubelet {
         struct source_static *statics;
         struct source_api *api;
         struct web *web;
-        struct loop_timer *collect;
+        struct loop_timer *collect, *trim;
         struct spec_node spec_node;
         const char *ips[NODE_IPS_MAX + 1];
         char client_ca[512];
@@ -133,6 +134,15 @@ static void on_web(void *userdata, const char *path, struct web_answer *ret)
         }
 }
 
+/* Pods come in bursts, and a burst takes several times the memory of what it leaves. */
+static void trim(void *userdata)
+{
+        struct kubelet *k = userdata;
+
+        mem_trim();
+        loop_timer_set(k->trim, TRIM_MS);
+}
+
 /* What crashes and boots have left of the pod network. */
 static void collect_network(void *userdata)
 {
@@ -187,6 +197,8 @@ static int start_runtime(struct kubelet *k, struct err *reterr)
 
         if (!r)
                 r = loop_timer_new(k->loop, collect_network, k, &k->collect);
+        if (!r)
+                r = loop_timer_new(k->loop, trim, k, &k->trim);
         if (!r)
                 r = find_cgroups(k, reterr);
         if (!r)
@@ -422,6 +434,7 @@ static int start(struct kubelet *k, struct err *reterr)
         if (r)
                 return r;
         collect_network(k);
+        trim(k);
         log_info("at work", "node=%s runtime=%s port=%u", c->node_name, k->runtime.ops->version(k->runtime.rt),
                  kubelet_server_port(k->server));
         return 0;
@@ -464,6 +477,7 @@ void kubelet_close(struct kubelet *k)
         kube_client_free(k->watches);
         kubeconfig_free(k->kubeconfig);
         loop_timer_free(k->collect);
+        loop_timer_free(k->trim);
         children_free(k->children);
         free(k);
 }
