@@ -19,7 +19,9 @@ static void conn_free(struct conn *c)
         list_del(&c->turn);
         relay_free(c);
         tls_end(c);
-        close(c->fd); /* leaves the epoll set, too */
+        /* close alone does not take it out of the epoll set while a process that is just being spawned has it, too. */
+        epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+        close(c->fd);
         c->fd = -1;
         c->loop->nconns--;
         atomic_fetch_sub(&c->loop->server->conns, 1);
