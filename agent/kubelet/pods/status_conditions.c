@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#define SCHEDULED "PodScheduled"
+
 struct condition {
         const char *type;
         bool yes;
@@ -44,6 +46,7 @@ static void add_condition(const struct status_job *j, const struct condition *c)
         char now[CLOCK_TEXT_SIZE];
 
         json_set_str(o, "type", c->type);
+        json_set(o, "lastProbeTime", NULL); /* as the API has it: what is told and what it holds are equal then */
         if (generation)
                 json_set_i64(o, "observedGeneration", generation);
         json_set_str(o, "status", yes_or_no(c->yes));
@@ -196,18 +199,36 @@ static bool wants_resize(const struct status_job *j)
 
 /* ---- all of them ---- */
 
+static bool is_others(const struct status_job *j, const char *type)
+{
+        if (str_eq(type, "DisruptionTarget"))
+                return !j->in->disrupted;
+        return !status_owns_condition(type) && !str_eq(type, SCHEDULED);
+}
+
 static void keep_others(const struct status_job *j, struct json_object *list)
 {
         json_array_foreach (json_at(j->in->pod, "status.conditions"), i, c)
-                if (!status_owns_condition(json_get_str(c, "type")) &&
-                    !(j->in->disrupted && str_eq(json_get_str(c, "type"), "DisruptionTarget")))
+                if (is_others(j, json_get_str(c, "type")))
                         json_object_array_add(list, json_copy(c));
+}
+
+/* The scheduler's; a static pod has it from here. */
+static void keep_scheduled(const struct status_job *j, struct json_object *list)
+{
+        const struct json_object *c = find_condition(json_at(j->in->pod, "status.conditions"), SCHEDULED);
+        const struct condition scheduled = {.type = SCHEDULED, .yes = true};
+
+        if (c)
+                json_object_array_add(list, json_copy(c));
+        else
+                add_condition(j, &scheduled);
 }
 
 void status_set_conditions(const struct status_job *j)
 {
         struct json_object *list = json_object_new_array();
-        struct condition own[4], scheduled = {.type = "PodScheduled", .yes = true};
+        struct condition own[4];
         struct condition resize = {"PodResizePending", true, "Infeasible",
                                    "In-place resize is not supported by this node"};
         struct condition disrupted = {"DisruptionTarget", true, "TerminationByKubelet", j->in->failed_message};
@@ -224,6 +245,5 @@ void status_set_conditions(const struct status_job *j)
                 add_condition(j, &disrupted);
         for (size_t i = 0; i < ARRAY_SIZE(own); i++)
                 add_condition(j, &own[i]);
-        if (!find_condition(list, scheduled.type))
-                add_condition(j, &scheduled);
+        keep_scheduled(j, list);
 }
