@@ -25,7 +25,7 @@ ARGS = ("--eviction-hard", "nodefs.available<10%", "--eviction-pressure-transiti
         "--node-labels", "lab.example/rack=r1", "--register-with-taints", "lab.example/odd=yes:PreferNoSchedule",
         "--system-reserved", "cpu=100m,memory=64Mi", "--max-pods", "20",
         "--container-log-max-size", str(LOG_SIZE), "--container-log-max-files", str(LOG_FILES))
-STAY = "trap exit TERM; while :; do sleep 0.05; done"
+STAY = "trap exit TERM; sleep 3600 & wait"
 
 
 class NodeLab(kubelab.KubeLab):

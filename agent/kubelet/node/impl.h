@@ -24,7 +24,7 @@ struct node {
         struct registrar *registrar;
         struct heartbeat *heartbeat;
         struct loop_timer *tick;
-        struct json_object *local; /* the Node as it would be made, until there is one */
+        struct json_object *node; /* as last seen; until then as it would be made */
         struct json_object *capacity, *allocatable, *images;
         struct json_object *told; /* the conditions that were told last */
         struct node_health health;

@@ -109,9 +109,10 @@ static bool fits_differ(const struct json_object *a, const struct json_object *b
         return false;
 }
 
-static void on_seen(void *userdata, const struct json_object *node, const struct json_object *before)
+static void on_seen(void *userdata, struct json_object *node)
 {
         struct node *n = userdata;
+        bool differs;
 
         if (!node)
                 return;
@@ -119,7 +120,10 @@ static void on_seen(void *userdata, const struct json_object *node, const struct
                 n->told = json_object_get(json_at(node, "status.conditions"));
         look_at_boot(n, node);
         heartbeat_owner(n->heartbeat, json_at_str(node, "metadata.uid") ?: "");
-        if (fits_differ(node, before ? before : n->local) && n->opts.changed)
+        differs = fits_differ(node, n->node);
+        json_object_put(n->node);
+        n->node = json_object_get(node);
+        if (differs && n->opts.changed)
                 n->opts.changed(n->opts.userdata);
 }
 
@@ -267,7 +271,7 @@ void node_start(struct node *n, uint16_t port)
 
         n->port = port;
         read_facts(n, &facts);
-        n->local = object_make(&facts, clock_wall_s());
+        n->node = object_make(&facts, clock_wall_s());
         node_event(n, false, "Starting", "Starting kubelet.");
         enforce_allocatable(n);
         if (!disk_bytes(n->opts.image_dir))
@@ -290,7 +294,7 @@ void node_free(struct node *n)
         hashmap_deinit(&n->linked);
         free(n->links_dir);
         free(n->candidates);
-        json_object_put(n->local);
+        json_object_put(n->node);
         json_object_put(n->capacity);
         json_object_put(n->allocatable);
         json_object_put(n->images);
@@ -315,9 +319,7 @@ const struct node_ips *node_addresses(const struct node *n)
 
 const struct json_object *node_object(const struct node *n)
 {
-        const struct json_object *node = registrar_node(n->registrar);
-
-        return node ? node : n->local;
+        return n->node;
 }
 
 bool node_registered(const struct node *n)

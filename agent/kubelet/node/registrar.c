@@ -79,7 +79,8 @@ static void see(struct registrar *r, struct json_object *node)
         if (!before || !node || !same_uid(node, before))
                 r->reconciled = false;
         r->node = json_object_get(node);
-        r->opts.seen(r->opts.userdata, node, before);
+        json_shrink(node);
+        r->opts.seen(r->opts.userdata, node);
         json_object_put(before);
 }
 
@@ -327,11 +328,6 @@ void registrar_poke(struct registrar *r, bool anyway)
         r->anyway |= anyway;
         if (r->started && !r->call)
                 again_in(r, 0);
-}
-
-const struct json_object *registrar_node(const struct registrar *r)
-{
-        return r->node;
 }
 
 void registrar_stats(const struct registrar *r, struct registrar_stats *ret)

@@ -21,8 +21,8 @@ struct registrar_opts {
         uint64_t look_ms, tell_ms; /* look for changes; tell unchanged status */
         /* The facts as they are now; the JSON in it is borrowed until the next call. */
         void (*facts)(void *userdata, struct node_facts *ret);
-        /* The Node that the API has is another, or says something else; NULL: it has none. */
-        void (*seen)(void *userdata, const struct json_object *node, const struct json_object *before);
+        /* The Node that the API has is another, or says something else; NULL: it has none. A reference may be taken. */
+        void (*seen)(void *userdata, struct json_object *node);
         /* These conditions are told now; created: with a Node that was not there. */
         void (*told)(void *userdata, const struct json_object *conditions, bool created);
         void (*back)(void *userdata); /* the API answers again */
@@ -36,9 +36,6 @@ void registrar_start(struct registrar *r);
 
 /* Something may have changed: looked at soon. anyway: tell even what is told already. */
 void registrar_poke(struct registrar *r, bool anyway);
-/* The Node of the API; NULL: none is known. Borrowed until the next event. */
-const struct json_object *registrar_node(const struct registrar *r);
-
 struct registrar_stats {
         uint64_t creations, patches, failures;
 };

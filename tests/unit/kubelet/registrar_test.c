@@ -227,7 +227,7 @@ static void facts(void *userdata, struct node_facts *ret)
                                    .health = {.network_problem = f->network_problem}};
 }
 
-static void on_seen(void *userdata, const struct json_object *node, const struct json_object *before)
+static void on_seen(void *userdata, struct json_object *node)
 {
         struct fixture *f = userdata;
 
