@@ -12,6 +12,7 @@
 #include "agent/kubelet/images/reference.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,7 +29,7 @@ static void fuzz_reference(const char *text)
         struct err err = ERR_NULL;
 
         if (reference_parse(text, &r, &err)) {
-                must(*err.msg);
+                must(*err.msg && utf8_valid(err.msg, strlen(err.msg)));
                 return;
         }
         must(!reference_parse(r.text, &again, &err));
@@ -84,7 +85,10 @@ static void fuzz_record(const char *text, size_t n)
 static void fuzz_outcome(const char *text)
 {
         char buf[300];
+        _cleanup_free_ char *copy = mem_strdup(text);
 
+        outcome_clean(copy);
+        must(utf8_valid(copy, strlen(copy)));
         outcome_of_skopeo(text, false, "x", buf, sizeof(buf));
         must(strlen(buf) < sizeof(buf) && !strchr(buf, '\n') && str_has_prefix(buf, "x: "));
         outcome_of_umoci(text, "x", buf, sizeof(buf));

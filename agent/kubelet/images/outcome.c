@@ -4,6 +4,7 @@
 
 #include "agent/kubelet/images/outcome.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 struct meaning {
         const char *text; /* what it says somewhere */
@@ -144,4 +145,19 @@ enum image_outcome outcome_of_umoci(const char *said, const char *what, char *bu
         else
                 snprintf(buf, size, "%s: cannot be unpacked: %s", what, *own ? own : "umoci failed without a word");
         return full ? IMAGE_NO_SPACE : IMAGE_BROKEN;
+}
+
+void outcome_clean(char *text)
+{
+        size_t n = strlen(text);
+
+        for (size_t i = 0, len; i < n; i += len) {
+                unsigned char c = (unsigned char)text[i];
+
+                len = c < 0x80 ? 1 : utf8_len((unsigned char *)text + i, n - i);
+                if (!len || c < ' ' || c == 127) {
+                        text[i] = len ? ' ' : '?';
+                        len = 1;
+                }
+        }
 }

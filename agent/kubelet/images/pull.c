@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/kubelet/images/outcome.h"
 #include "agent/kubelet/images/pull.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -263,10 +264,13 @@ static void clean_up(struct pull *p, enum image_outcome outcome)
                 store_sweep_blobs(im);
 }
 
-void pull_finish(struct pull *p, enum image_outcome outcome, const struct image *image, const char *message)
+void pull_finish(struct pull *p, enum image_outcome outcome, const struct image *image, const char *said)
 {
         struct images *im = p->im;
+        char message[sizeof(p->message)];
 
+        str_copy(message, sizeof(message), said);
+        outcome_clean(message);
         unlink_pull(p);
         clean_up(p, outcome);
         if (p->load_entry)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/kubelet/images/images.h"
+#include "agent/kubelet/images/outcome.h"
 #include "agent/kubelet/images/reference.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -265,6 +266,7 @@ static int refuse(const char *text, const char *why, struct err *reterr)
                 snprintf(named, sizeof(named), "invalid repository name (%.70s), %s", text, why);
         else
                 snprintf(named, sizeof(named), "%s", why);
+        outcome_clean(named);
         return err_set(reterr, -EINVAL, "couldn't parse image reference %s: %s", quoted.data, named);
 }
 

@@ -110,13 +110,32 @@ static void long_words_are_cut(void **state)
         assert_in_range(strlen(buf), 300, 500);
 }
 
+static void messages_are_text(void **state)
+{
+        static const struct {
+                const char *said, *want;
+        } table[] = {
+                {"plain", "plain"},        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+                {"a\nb\tc\x7f", "a b c "}, {"\xff\xfe x", "?? x"},
+                {"cut \xc3", "cut ?"},     {"cut \xe2\x82", "cut ??"},
+                {"\xed\xa0\x80", "???"},   {"", ""},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+                char buf[64];
+
+                strcpy(buf, table[i].said);
+                outcome_clean(buf);
+                assert_string_equal(buf, table[i].want);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(skopeo_is_understood),
-                cmocka_unit_test(a_file_has_no_connection),
-                cmocka_unit_test(umoci_is_understood),
-                cmocka_unit_test(long_words_are_cut),
+                cmocka_unit_test(skopeo_is_understood), cmocka_unit_test(a_file_has_no_connection),
+                cmocka_unit_test(umoci_is_understood),  cmocka_unit_test(long_words_are_cut),
+                cmocka_unit_test(messages_are_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
