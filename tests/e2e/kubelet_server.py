@@ -97,7 +97,7 @@ def some_logs(k, kubectl):
     kubectl.like("logs two --all-containers --prefix", r"(?=.*\[pod/two/a\] from a)(?=.*\[pod/two/b\] from b)")
     kubectl.like("logs crash --previous", "this is the end")
     kubectl.fails("logs web --previous", 'previous terminated container "c" in pod "web" not found')
-    kubectl.fails("logs absent", 'container "c" in pod "absent" is waiting to start: (trying and failing to pull image|image can\'t be pulled)')
+    kubectl.fails("logs absent", 'container "c" in pod "absent" is waiting to start: (trying and failing to pull image|image can\'t be pulled|RegistryUnavailable)')
     kubectl.fails("logs web -c nope", "container nope is not valid for pod web|container nope not found")
 
 
@@ -243,6 +243,22 @@ def abandoned(kubectl):
     tap.is_(left.returncode, 0, f"{kubectl.name}: who is gone leaves no command behind")
 
 
+def slow_ones(k, kubectl):
+    """Who takes nothing, and a command that takes nothing: neither costs memory, nor keeps others waiting."""
+    before = k.lab.rss(k.kubelet.pid)
+    with open("/dev/zero", "rb") as zeros:
+        some = [subprocess.Popen([kubectl.path, "exec", "web", "--", "cat", "/dev/zero"], stdout=subprocess.PIPE, env=kubectl.env),
+                subprocess.Popen([kubectl.path, "exec", "-i", "web", "--", "sleep", "1000"], stdin=zeros, env=kubectl.env)]
+    time.sleep(1.5)
+    kubectl.want("exec web -- echo at once", "at once\n")
+    grown = k.lab.rss(k.kubelet.pid) - before
+    for one in some:
+        one.kill()
+        one.wait()
+    some[0].stdout.close()
+    tap.ok(grown < 4096, f"{kubectl.name}: slow clients and deaf commands take no memory", f"{grown} KiB")
+
+
 def by_python(k):
     """v4.channel.k8s.io, as Python's client speaks it."""
     try:
@@ -329,6 +345,7 @@ def story(k):
         attached(kubectl)
         copies(kubectl, k.lab.folder)
         abandoned(kubectl)
+        slow_ones(k, kubectl)
     followed_logs(k, versions[-1])
     runs(k, versions[-1])
     by_python(k)

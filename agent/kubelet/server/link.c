@@ -11,7 +11,8 @@
 #include "base/mem.h"
 
 #define READ_SIZE   65536
-#define TICK_MS     15000 /* pings, and looks at connections that are not read */
+#define TICK_MS     15000 /* between pings */
+#define PAUSE_MS    1000  /* the same while it is not read: only a ping that fails tells that the client is gone */
 #define LINGER_MS   2000
 #define KEEP_BUFFER (64 * 1024)
 
@@ -167,7 +168,7 @@ static void on_timer(void *userdata)
         if (!l->over && !l->shut && !is_stuck(l) && !has_left(l) && !quiet) {
                 if (!l->finishing)
                         channels_ping(l->channels);
-                loop_timer_set(l->timer, TICK_MS);
+                loop_timer_set(l->timer, l->paused ? PAUSE_MS : TICK_MS);
                 flush(l);
                 return;
         }
@@ -238,7 +239,8 @@ void link_close(struct link *l, uint32_t stream)
 
 void link_pause(struct link *l)
 {
-        l->paused++;
+        if (!l->paused++ && !l->over && !l->finishing)
+                loop_timer_set(l->timer, PAUSE_MS);
         rearm(l);
 }
 
