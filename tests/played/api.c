@@ -172,7 +172,7 @@ static int apply(struct kube_call *call, struct json_object **ret, struct kube_s
                 status->code = 404;
                 return KUBE_REFUSED;
         }
-        if (!str_eq(uid, json_at_str(pod, "metadata.uid"))) {
+        if (played->conflicts-- > 0 || !str_eq(uid, json_at_str(pod, "metadata.uid"))) {
                 status->code = 409;
                 return KUBE_REFUSED;
         }

@@ -69,6 +69,7 @@ struct played {
         struct json_object *docker_secret; /* every Secret; NULL: there is none */
         char pulled_as[64];
 
+        int conflicts;                            /* so many calls are answered with 409 */
         bool api_away, lose_answers, api_forgets; /* forgets: 404 */
         struct json_object *api[128];             /* pods in the API */
         size_t napi;

@@ -88,8 +88,8 @@ static void deleted(void *userdata, int result, struct json_object *o, const str
         struct worker *w = userdata;
 
         w->delete_call = NULL;
-        /* 404: somebody was faster. 409: the name is another pod's. The watch tells that it is gone. */
-        if (result == 0 || (result == KUBE_REFUSED && (status->code == 404 || status->code == 409))) {
+        /* 404: somebody was faster. The watch tells that it is gone. */
+        if (result == 0 || (result == KUBE_REFUSED && status->code == 404)) {
                 w->deleted = true;
                 w->end_failures = 0;
         } else {

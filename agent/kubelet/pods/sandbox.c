@@ -105,8 +105,12 @@ void worker_remove(struct worker *w, const struct removal *list, size_t n)
         void *rt;
         const struct runtime_ops *ops = worker_runtime(w, &rt);
 
-        if (!n || w->removal_ticket || w->remove_blocked_ms > clock_mono_ms())
+        if (!n || w->removal_ticket)
                 return;
+        if (w->remove_blocked_ms > clock_mono_ms()) {
+                worker_look_at(w, w->remove_blocked_ms);
+                return;
+        }
         if (list->is_sandbox)
                 ops->sandbox_remove(rt, list->id, removed, ticket_new(w, NULL, &w->removal_ticket));
         else

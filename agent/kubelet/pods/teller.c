@@ -99,6 +99,7 @@ void teller_heard(struct teller *t, const struct json_object *pod)
         /* Somebody else has changed it: what was told may not be there any more. */
         if (t->version && !json_equal(t->known, json_get(pod, "status")))
                 replace(&t->done, NULL);
+        t->gone = false;
         know(t, pod);
         go_on(t);
 }
@@ -115,10 +116,11 @@ static void wait_longer(struct teller *t, const struct kube_status *status)
         loop_timer_set(t->retry, MIN(ms, (uint64_t)RETRY_MAX_MS));
 }
 
-/* 404: it was deleted. 409: the name is another pod's now. Its watch tells the rest. */
+/* It was deleted; the watch tells the rest. (A conflict is none: it may be of the moment, and when the name is another
+ * pod's now the watch tells that too.) */
 static bool is_gone(int result, const struct kube_status *status)
 {
-        return result == KUBE_REFUSED && (status->code == 404 || status->code == 409);
+        return result == KUBE_REFUSED && status->code == 404;
 }
 
 static void answered(void *userdata, int result, struct json_object *pod, const struct kube_status *status)

@@ -168,6 +168,21 @@ static bool all_settled(void)
         return owned == node.nboxes;
 }
 
+/* Who keeps it from being settled. */
+static void tell_unsettled(void)
+{
+        struct pods_stats stats;
+
+        pods_stats(node.pods, &stats);
+        print_error("%zu pods in the API, %zu workers, %zu sandboxes\n", node.napi, (size_t)stats.pods, node.nboxes);
+        for (size_t i = 0; i < node.napi; i++)
+                if (!is_settled(node.api[i]))
+                        print_error("%s\n", json_object_to_json_string(node.api[i]));
+        for (size_t i = 0; i < node.nboxes; i++)
+                if (!played_pod(node.boxes[i].uid))
+                        print_error("sandbox of %s\n", node.boxes[i].uid);
+}
+
 static void live(unsigned int history)
 {
         seed = history;
@@ -180,6 +195,8 @@ static void live(unsigned int history)
                 end_inits();
                 played_wait(4);
         }
+        if (!node.broken && !all_settled())
+                tell_unsettled();
         if (node.broken || !all_settled())
                 fail_msg("history %u: %s\n%s\n%s", history, node.broken ? node.broken : "it does not settle",
                          node.log.data, node.events.data);

@@ -567,6 +567,17 @@ static void a_pod_that_the_api_has_forgotten_is_not_told_for_ever(void **state)
         assert_int_equal(node.patches, patches);
 }
 
+static void a_conflict_is_no_end(void **state)
+{
+        node.conflicts = 2;
+        played_add(ONE("web", ""));
+        UNTIL(runs("web", "app", 0));
+        played_settle();
+        node.conflicts = 1;
+        played_delete("web", 0);
+        UNTIL(!played_pod("web"));
+}
+
 static void what_somebody_else_wrote_is_put_right_and_what_is_his_is_kept(void **state)
 {
         played_add(ONE("web", ""));
@@ -762,6 +773,7 @@ int main(void)
                 TEST(pods_go_on_while_the_api_is_away_and_status_catches_up),
                 TEST(lost_answers_are_asked_for_again),
                 TEST(a_pod_that_the_api_has_forgotten_is_not_told_for_ever),
+                TEST(a_conflict_is_no_end),
                 TEST(what_somebody_else_wrote_is_put_right_and_what_is_his_is_kept),
                 TEST(status_is_told_in_few_calls),
                 TEST(a_static_pods_status_is_told_under_its_mirror),
