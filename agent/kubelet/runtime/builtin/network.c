@@ -320,6 +320,8 @@ static void ask_status(struct pod_network *n, struct json_object *list)
         n->status = cni_call(&q, status_told, n);
 }
 
+/* Until plugins have told their status for the first time they are believed to be well: a kubelet that starts again
+ * must not make its node unready for that moment. */
 static const char *problem_of(struct pod_network *n)
 {
         struct json_object *list = pod_network_conf_get(&n->conf);
@@ -330,7 +332,7 @@ static const char *problem_of(struct pod_network *n)
                 return "";
         if (!n->status && (n->status_of != n->conf.generation || clock_mono_ms() > n->status_ms + STATUS_MAX_AGE_MS))
                 ask_status(n, list);
-        return n->status_ms ? n->status_why : "its plugins have not told their status yet";
+        return n->status_ms ? n->status_why : "";
 }
 
 bool pod_network_is_ready(struct pod_network *n, const char **ret_why)
