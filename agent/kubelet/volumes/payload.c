@@ -117,7 +117,7 @@ static int make_folder(const struct payload *p, int at, const char *name, int *r
 /* The folder that path is in, made where it is missing; *ret_name is what follows. */
 static int enter(const struct payload *p, int generation, const char *path, int *ret, const char **ret_name)
 {
-        _cleanup_close_ int fd = dup(generation);
+        _cleanup_close_ int fd = fcntl(generation, F_DUPFD_CLOEXEC, 0);
         const char *slash;
 
         while ((slash = strchr(path, '/'))) {

@@ -50,7 +50,7 @@ static char *member(const char *path, const char *name)
         pid = fork();
         if (pid == 0) {
                 dup2(out[1], STDOUT_FILENO);
-                dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+                dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
                 execlp("tar", "tar", "-xOf", path, name, (char *)NULL);
                 _exit(127);
         }
@@ -137,7 +137,7 @@ static int copy(const char *from, const char *to, struct err *reterr)
         pid_t pid = fork();
 
         if (pid == 0) {
-                dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+                dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
                 execlp("cp", "cp", "-rlT", "--remove-destination", from, to, (char *)NULL);
                 _exit(127);
         }

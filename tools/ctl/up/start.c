@@ -54,7 +54,7 @@ static _noreturn_ void fail(const struct launch *l, const char *what)
 static _noreturn_ void become_first(const struct launch *l)
 {
         char *const argv[] = {(char *)"fairctl", (char *)"__machine", l->folder, NULL};
-        int null = open("/dev/null", O_RDONLY);
+        int null = fcntl(open("/dev/null", O_RDONLY | O_CLOEXEC), F_DUPFD, 20);
         int listen = l->listen >= 0 ? l->listen : null;
 
         /* Out of the way of the numbers that they get. */
