@@ -7,11 +7,9 @@ does not come out as it should ends it with exit status 1.
 
 import argparse
 import collections
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -19,12 +17,12 @@ sys.path.insert(0, os.path.join(TOP, "tests", "harness"))
 
 import lab_kernel  # noqa: E402
 from fleet import FAIRCTL, Fleet, until  # noqa: E402
+from fleet_load import Load  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(TOP, "examples")
 TTY = sys.stdout.isatty()
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if TTY else ("", "", "")
-NODES, PORT, REQUESTS, THREADS = 3, 30080, 60, 4
+NODES, PORT, REQUESTS = 3, 30080, 60
 NETWORKS = (("10.64.0.0", 10), ("10.128.0.0", 10))  # pods and services of any cluster of this machine
 COMPONENTS = ("fairlead-apiserver", "fairlead-controller-manager", "fairlead-scheduler", "fairlead-agent", "fairlead-kubelet")
 
@@ -57,50 +55,6 @@ def live(text, last=False):
 
 def counts_text(counts):
     return ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
-
-
-# ---- load
-
-class Load:
-    """load.py on the client; sums of what it says."""
-
-    def __init__(self, machine, urls, threads=THREADS):
-        with open(os.path.join(HERE, "load.py"), encoding="utf-8") as file:
-            program = file.read()
-        self.process = machine.start(["/usr/bin/python3", "-c", program, str(threads), *urls], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
-        self.ok, self.failed, self.moments = 0, 0, []
-        self.answers, self.errors = collections.Counter(), collections.Counter()
-        self.thread = threading.Thread(target=self.read, daemon=True)
-        self.thread.start()
-        expect(until(lambda: self.moments), "the load does not begin")
-
-    def read(self):
-        for line in self.process.stdout:
-            said = json.loads(line)
-            self.ok, self.failed = self.ok + said["ok"], self.failed + said["failed"]
-            self.answers.update(said["answers"])
-            self.errors.update(said["errors"])
-            self.moments.append(said)
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.thread.join(5)
-        return self
-
-    def versions(self):
-        counts = collections.Counter()
-        for answer, n in self.answers.items():
-            counts["version " + answer.split()[-1]] += n
-        return counts
-
-    def pods(self):
-        return collections.Counter({answer.split()[0]: n for answer, n in self.answers.items()})
-
-    def now(self):
-        last = self.moments[-1] if self.moments else {"ok": 0, "failed": 0}
-        return f"{self.ok} answered, {self.failed} failed ({4 * last['ok']}/s)"
 
 
 # ---- what there is

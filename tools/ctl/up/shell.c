@@ -60,14 +60,14 @@ static int enter(const struct cluster *c, const struct machine *m, struct err *r
 
 static _noreturn_ void become(const struct cli *cli)
 {
-        char *shell[] = {(char *)"sh", NULL};
-        char **argv = shell;
+        char **argv = mem_zalloc((cli->argument_count + 1) * sizeof(*argv)); /* ends with NULL */
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         setenv("PATH", PATH, 1);
         unsetenv("KUBECONFIG"); /* the host's address of the API server is none here */
-        if (cli->argument_count > 1)
-                argv = (char **)cli->arguments + 1;
+        argv[0] = (char *)"sh";
+        for (size_t i = 1; i < cli->argument_count; i++)
+                argv[i - 1] = (char *)cli->arguments[i];
         if (chdir("/"))
                 _exit(126);
         execvp(argv[0], argv);
@@ -75,7 +75,8 @@ static _noreturn_ void become(const struct cli *cli)
         _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Who is in a pid namespace is a child of who has entered it. Signals of the terminal are for the child. */
+/* Who is in a pid namespace is a child of who has entered it; who has entered it cannot make threads any more, which
+ * leak checkers do at exit, so that it ends without one. Signals of the terminal are for the child. */
 static int run_child(struct view *v, struct err *reterr)
 {
         int status;
@@ -90,7 +91,7 @@ static int run_child(struct view *v, struct err *reterr)
         while (waitpid(pid, &status, 0) != pid)
                 if (errno != EINTR)
                         return err_set(reterr, -errno, "waitpid: %s", strerror(errno));
-        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static int run(struct view *v)
@@ -107,7 +108,7 @@ static int run(struct view *v)
                 r = enter(&c, &m, &err);
         if (!r)
                 r = run_child(v, &err);
-        return r < 0 ? command_failed(v, &err) : r;
+        return command_failed(v, &err);
 }
 
 const struct cli_command ctl_shell = {

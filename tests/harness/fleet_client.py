@@ -2,7 +2,9 @@
 """Asks URLs as fast as so many threads can, each time by a new connection, until its input ends. Every quarter of a second
 one line of JSON on standard output: {"t": seconds, "ok": n, "failed": n, "answers": {first two words: n}, "errors": {..}}.
 
-    load.py THREADS URL..."""
+    fleet_client.py THREADS URL...
+
+It is handed to a machine of a cluster as text, so it needs nothing but Python's own modules (fleet_load.py)."""
 
 import collections
 import http.client
