@@ -130,7 +130,9 @@ static void answered(void *userdata, int result, struct json_object *pod, const 
         t->call = NULL;
         if (result == 0) {
                 t->failures = 0;
-                replace(&t->done, TAKE_PTR(t->sent));
+                /* Unless somebody has written after it, of which the watch told first. */
+                replace(&t->done, pod && version_of(pod) < t->version ? NULL : json_object_get(t->sent));
+                replace(&t->sent, NULL);
                 if (pod && version_of(pod) > t->version)
                         know(t, pod);
                 go_on(t);
