@@ -11,6 +11,7 @@
 #include "agent/kubelet/server/server.h"
 #include "agent/kubelet/sources/api.h"
 #include "agent/kubelet/sources/static.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,9 +19,10 @@
 #include "base/supervisor.h"
 #include "base/web.h"
 
-#define CALLS_AT_A_TIME 4
-#define TRIM_MS         5000
-#define COLLECT_MS      (3600 * 1000)
+#define CALLS_AT_A_TIME  4
+#define TRIM_MS          5000
+#define COLLECT_MS       (3600 * 1000)
+#define NETWORK_GRACE_MS 30000
 
 struct kubelet {
         const struct kubelet_config *config;
@@ -48,6 +50,8 @@ struct kubelet {
         struct spec_node spec_node;
         const char *ips[NODE_IPS_MAX + 1];
         char client_ca[512];
+        bool network_was_ready;
+        uint64_t network_bad_ms; /* since when; 0: it is good */
 };
 
 /* ---- what rooms tell each other ---- */
@@ -291,12 +295,32 @@ static int start_pods(struct kubelet *k, struct err *reterr)
                         &k->pods, reterr);
 }
 
+/* Since this boot it was ready: a file of the run folder, so that a kubelet that is started anew knows. */
+static bool network_was_ready(struct kubelet *k, bool is_ready)
+{
+        _cleanup_free_ char *path = mem_printf("%s/network-was-ready", k->config->run_dir);
+
+        if (!k->network_was_ready && is_ready)
+                file_write_atomic(path, "", 0, 0600, NULL);
+        if (!k->network_was_ready)
+                k->network_was_ready = is_ready || access(path, F_OK) == 0;
+        return k->network_was_ready;
+}
+
+/* A node that is not ready loses the endpoints of all of its pods. Their network goes on without who has made it, so an
+ * upgrade, or an end, of that one is given time. */
 static const char *network_problem(void *userdata)
 {
         struct kubelet *k = userdata;
         const char *why = NULL;
+        bool good = k->runtime.ops->network_status(k->runtime.rt, &why), was = network_was_ready(k, good);
+        uint64_t now = clock_mono_ms();
 
-        return k->runtime.ops->network_status(k->runtime.rt, &why) ? NULL : why;
+        if (good)
+                k->network_bad_ms = 0;
+        else if (!k->network_bad_ms)
+                k->network_bad_ms = now;
+        return good || (was && now - k->network_bad_ms < NETWORK_GRACE_MS) ? NULL : why;
 }
 
 /* Whoever signs the API server's certificate signs its client certificate too, unless another CA is named. */
