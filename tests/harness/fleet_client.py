@@ -2,7 +2,7 @@
 """Asks URLs as fast as so many threads can, each time by a new connection, until its input ends. Every quarter of a second
 one line of JSON on standard output: {"t": seconds, "ok": n, "failed": n, "answers": {first two words: n}, "errors": {..}}.
 
-    fleet_client.py THREADS URL...
+    fleet_client.py THREADS TIMEOUT_S URL...
 
 It is handed to a machine of a cluster as text, so it needs nothing but Python's own modules (fleet_load.py)."""
 
@@ -16,11 +16,12 @@ import threading
 import time
 import urllib.parse
 
-TIMEOUT_S, EVERY_S = 1.0, 0.25
+EVERY_S = 0.25
 
 
 class Load:
-    def __init__(self, urls):
+    def __init__(self, timeout_s, urls):
+        self.timeout_s = timeout_s
         self.urls = [urllib.parse.urlsplit(u) for u in urls]
         self.lock, self.on = threading.Lock(), True
         self.clear()
@@ -37,7 +38,7 @@ class Load:
                 self.answers[answer] += 1
 
     def ask(self, url):
-        connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=self.timeout_s)
         try:
             connection.request("GET", url.path)
             answer = connection.getresponse()
@@ -68,7 +69,7 @@ class Load:
 
 
 def main():
-    load = Load(sys.argv[2:])
+    load = Load(float(sys.argv[2]), sys.argv[3:])
     threads = [threading.Thread(target=load.run, args=(i,), daemon=True) for i in range(int(sys.argv[1]))]
     start = time.monotonic()
     for thread in threads:
@@ -77,7 +78,7 @@ def main():
         load.tell(start)
     load.on = False
     for thread in threads:
-        thread.join(2 * TIMEOUT_S)
+        thread.join(2 * load.timeout_s)
     load.tell(start)
     os._exit(0)
 

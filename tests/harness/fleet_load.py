@@ -20,10 +20,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Load:
     """Attributes, sums of what it has said so far: ok, failed, answers and errors (counts by text), moments (its lines)."""
 
-    def __init__(self, machine, urls, threads=4):
+    def __init__(self, machine, urls, threads=4, timeout_s=1):
         with open(os.path.join(HERE, "fleet_client.py"), encoding="utf-8") as file:
             program = file.read()
-        self.process = machine.start(["/usr/bin/python3", "-c", program, str(threads), *urls], stdin=subprocess.PIPE,
+        self.process = machine.start(["/usr/bin/python3", "-c", program, str(threads), str(timeout_s), *urls], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True)
         self.ok, self.failed, self.moments = 0, 0, []
         self.answers, self.errors = collections.Counter(), collections.Counter()
@@ -42,7 +42,7 @@ class Load:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(30)
         self.thread.join(5)
         return self
 
