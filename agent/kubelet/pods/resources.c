@@ -112,7 +112,7 @@ static struct quantity of_init(const struct json_object *pod, const char *which,
         struct quantity most = QUANTITY_NULL, sidecars = QUANTITY_NULL, q;
 
         json_array_foreach (json_at(pod, "spec.initContainers"), i, c) {
-                *all &= of_container(c, which, name, &q);
+                *all &= of_container(c, which, name, &q) && quantity_sign(&q) > 0;
                 if (container_is_sidecar(c)) {
                         quantity_add(&sidecars, &q);
                         raise_to(&most, &sidecars);
@@ -132,7 +132,7 @@ struct quantity pod_resource(const struct json_object *pod, const char *which, c
 
         init = of_init(pod, which, name, &sidecars, &all);
         json_array_foreach (json_at(pod, "spec.containers"), i, c) {
-                all &= of_container(c, which, name, &q);
+                all &= of_container(c, which, name, &q) && quantity_sign(&q) > 0;
                 quantity_add(&sum, &q);
         }
         quantity_add(&sum, &sidecars);

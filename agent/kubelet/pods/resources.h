@@ -26,7 +26,7 @@ struct json_object *pod_container(const struct json_object *pod, const char *nam
 
 /* requests or limits ("requests", "limits") of the whole pod: containers and sidecars together, or the most that an
  * init container needs beside the sidecars before it; then what spec.resources says, and spec.overhead on top.
- * ret_all: every container names it (of limits: only then it limits the pod). */
+ * ret_all: every container names one above zero (of limits: only then it limits the pod). */
 struct quantity pod_resource(const struct json_object *pod, const char *which, const char *name, bool *ret_all);
 
 /* Milli-CPUs as cpu.shares (2..262144), and as a quota of a period of 100 ms (0: none; at least 1 ms). */
