@@ -97,6 +97,8 @@ def missing(k):
 
 def refused(k):
     """What cannot be done is said."""
+    k.apply(config("odd", **{"3k": "x", "FINE": "y"}), pod("odd", sh(STAY, envFrom=[{"configMapRef": {"name": "odd"}}])))
+    k.wait(lambda: "InvalidEnvironmentVariableNames" in [r for r, _ in k.events("odd")], 10, "keys that are no variables are told in an Event")
     large = [{"name": "LARGE", "value": "x" * 200000}]
     many = [{"name": f"V{i}", "value": "x" * 10000} for i in range(100)]
     k.apply(pod("large", sh(STAY, env=large)), pod("many", sh("env | wc -c; " + STAY, env=many)),

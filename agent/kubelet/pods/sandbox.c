@@ -40,8 +40,13 @@ static void sandbox_runs(void *ticket, int result, const char *id, const char *m
 void worker_run_sandbox(struct worker *w, uint32_t attempt)
 {
         const struct pods_opts *o = &w->pods->opts;
-        const struct spec spec = {
-                .pod = w->pod, .node = o->node, .volumes = o->volumes, .objects = o->objects, .services = o->services};
+        const struct spec spec = {.pod = w->pod,
+                                  .node = o->node,
+                                  .volumes = o->volumes,
+                                  .objects = o->objects,
+                                  .services = o->services,
+                                  .warn = worker_warn,
+                                  .userdata = w};
         struct sandbox_config config;
         struct arena mem = ARENA_NULL;
         struct err err = ERR_NULL;

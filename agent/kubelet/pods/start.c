@@ -169,7 +169,9 @@ void task_create(struct task *t)
                                   .volumes = o->volumes,
                                   .objects = o->objects,
                                   .services = o->services,
-                                  .ips = w->ips};
+                                  .ips = w->ips,
+                                  .warn = worker_warn,
+                                  .userdata = w};
         const struct image *image = images_find(o->images, json_get_str(container, "image"));
         struct container_config config;
         struct arena mem = ARENA_NULL;

@@ -19,6 +19,11 @@ static void record(const struct worker *w, const char *field_path, bool warning,
         events_record(w->pods->opts.events, &about, warning, reason, "%s", text.data);
 }
 
+void worker_warn(void *worker, const char *reason, const char *message)
+{
+        worker_event(worker, true, reason, "%s", message);
+}
+
 void worker_event(const struct worker *w, bool warning, const char *reason, const char *fmt, ...)
 {
         va_list ap;

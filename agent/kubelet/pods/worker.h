@@ -156,6 +156,7 @@ const struct json_object *task_spec(const struct task *t, enum container_kind *r
 
 /* tell.c: Events */
 void worker_event(const struct worker *w, bool warning, const char *reason, const char *fmt, ...) _printf_(4, 5);
+void worker_warn(void *worker, const char *reason, const char *message); /* spec.warn */
 void task_event(const struct task *t, bool warning, const char *reason, const char *fmt, ...) _printf_(4, 5);
 
 /* start.c, stop.c: steps of a container */
