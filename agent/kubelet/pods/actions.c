@@ -218,10 +218,13 @@ static bool has_finished(const struct plan *p)
 
 /* ---- the sandbox ---- */
 
+/* What is just being made in it is waited for, and ended then. */
 static bool end_old_sandbox(struct plan *p)
 {
         bool any = false;
 
+        for (size_t i = 0; i < p->in->nfacts; i++)
+                any |= p->in->facts[i].activity != ACTIVITY_NONE;
         for (size_t i = 0; i < p->in->there->ncontainers; i++) {
                 const struct container_status *c = &p->in->there->containers[i];
 

@@ -222,12 +222,16 @@ static void mount_volumes(struct look *l)
 
 /* ---- what comes next ---- */
 
-static void begin_end(struct look *l)
+/* Pulls are of no use to a pod that ends, nor without a sandbox. */
+static void abandon_pulls(struct look *l)
 {
+        const struct sandbox_status *box = newest_sandbox(&l->there);
         struct worker *w = l->w;
 
-        if (!w->end_began_ms)
+        if (worker_is_ending(w) && !w->end_began_ms)
                 w->end_began_ms = l->now_ms;
+        if (!worker_is_ending(w) && box && box->state == SANDBOX_READY)
+                return;
         for (size_t i = 0; i < w->ntasks; i++)
                 task_abandon(w->tasks[i]);
 }
@@ -386,8 +390,7 @@ static void look(struct look *l)
         probes_follow(w->pods->opts.probes, w->pod, &l->there, w->ips[0] ?: "", worker_is_ending(w));
         admit(l);
         check_deadline(l);
-        if (worker_is_ending(w))
-                begin_end(l);
+        abandon_pulls(l);
         see_containers(l);
         decide(l);
         act(l);

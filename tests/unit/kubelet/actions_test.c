@@ -100,6 +100,7 @@ static void a_sandbox_comes_first(void **state)
                 {"Always m:app", "b0", "stopped box-blocked", "wait"},
                 {"Always m:app", "b0 app/0:run", "", "kill app/0 sandbox"},
                 {"Always m:app", "b0 app/0:run", "app:stopping", ""},
+                {"Always m:app", "b0", "app:starting", ""}, /* it is just being made in it */
                 {"Always m:app", "b0 app/0:exit137", "", "stop-box0"},
                 {"Always m:app", "b0 app/0:exit137", "stopped", "run 1"},
                 {"Always m:app", "b0 app/0:exit137 B1", "", "start app/1"},

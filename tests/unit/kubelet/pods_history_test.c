@@ -19,7 +19,7 @@
 
 #define HISTORIES 60
 #define EVENTS    250
-#define CALM_MS   8000
+#define CALM_MS   20000
 #define PODS      24
 
 static struct played node;

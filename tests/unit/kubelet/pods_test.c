@@ -387,6 +387,18 @@ static void a_sandbox_that_breaks_is_made_anew_with_all_containers(void **state)
         assert_runs("web", "app", 1);
 }
 
+static void a_sandbox_that_breaks_under_a_container_in_the_making_costs_no_wait(void **state)
+{
+        played_add(ONE("web", ""));
+        while (!node.log.data || !strstr(node.log.data, "create app/0"))
+                played_turn();
+        played_break_sandbox("web");
+        played_settle();
+        assert_no_event("Error");
+        assert_int_equal(played_living("web", "app"), 1);
+        assert_string_equal(played_status("web", "phase"), "Running");
+}
+
 /* ---- probes and hooks ---- */
 
 static void a_sick_container_is_killed_and_started_again(void **state)
@@ -760,6 +772,7 @@ int main(void)
                 TEST(a_sandbox_that_fails_is_told_and_tried_again),
                 TEST(volumes_that_are_not_there_yet_are_waited_for),
                 TEST(a_sandbox_that_breaks_is_made_anew_with_all_containers),
+                TEST(a_sandbox_that_breaks_under_a_container_in_the_making_costs_no_wait),
                 TEST(a_sick_container_is_killed_and_started_again),
                 TEST(a_changed_image_replaces_the_container),
                 TEST(readiness_follows_the_probe),
