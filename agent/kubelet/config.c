@@ -90,9 +90,9 @@ static const struct flag flags[] = {
         {"max-parallel-image-pulls", FLAG_U32, AT(parallel_pulls), "3", "at a time", 1, 100},
         {"image-gc-high-threshold", FLAG_U32, AT(image_gc_high), "85", "percent of the disk; then unused images go", 1,
          100},
-        {"minimum-image-ttl-duration", FLAG_MS, AT(image_min_age_ms), "2m", "until an unused image may go", 1,
+        {"minimum-image-ttl-duration", FLAG_MS, AT(image_min_age_ms), "2m", "until an unused image may go", 1000,
          86400000},
-        {"image-gc-low-threshold", FLAG_U32, AT(image_gc_low), "80", "until it is at that", 0, 100},
+        {"image-gc-low-threshold", FLAG_U32, AT(image_gc_low), "80", "until it is at that", 1, 100},
 
         {.kind = FLAG_HEADING, .help = "Folders and programs:"},
         {"root-dir", FLAG_TEXT, AT(root_dir), "/var/lib/fairlead/kubelet", "=FOLDER: volumes, what containers write", 0,

@@ -20,6 +20,7 @@ from cluster import condition
 from kubelab import NODE, NODE_IP, container, pod
 
 DISK = 64 << 20  # of the disk that pods write to, a tmpfs
+IMAGE_DISK = 272 << 20  # pulls leave 256 MiB of it alone
 LOG_SIZE, LOG_FILES = 256 << 10, 3
 ARGS = ("--eviction-hard", "nodefs.available<10%", "--eviction-pressure-transition-period", "1s", "--node-lease-duration", "4s",
         "--node-labels", "lab.example/rack=r1", "--register-with-taints", "lab.example/odd=yes:PreferNoSchedule",
@@ -30,9 +31,11 @@ STAY = "trap exit TERM; sleep 3600 & wait"
 
 class NodeLab(kubelab.KubeLab):
     def furnish(self):
-        super().furnish()
         os.makedirs(self.path("kubelet"))
         podlab.mount("tmpfs", self.path("kubelet"), "tmpfs", f"size={DISK}")
+        os.makedirs(self.path("images"))
+        podlab.mount("tmpfs", self.path("images"), "tmpfs", f"size={IMAGE_DISK}")
+        super().furnish()
 
     def node(self):
         return self.get(f"/api/v1/nodes/{NODE}")
@@ -240,6 +243,17 @@ def what_is_left(k):
            "logs, groups and links of pods that nobody knows are collected")
 
 
+def images_go(k):
+    for p in k.pods():
+        k.delete(p["metadata"]["name"])
+    k.until(lambda: not k.pods() and not glob.glob(k.path("run/pods/*")), 10)
+    tap.ok(k.node()["status"]["images"], "an image is there, though no pod has it any more")
+    with open(k.path("images/full"), "wb") as file:
+        file.write(bytes(IMAGE_DISK // 20))
+    k.restart("--image-gc-high-threshold", "4", "--image-gc-low-threshold", "1", "--minimum-image-ttl-duration", "1s")
+    k.wait(lambda: not k.node()["status"].get("images"), 10, "when their disk is full, images that nobody uses are collected")
+
+
 def metrics():
     with urllib.request.urlopen("http://127.0.0.1:10248/metrics", timeout=5) as answer:
         lines = (line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#"))
@@ -267,6 +281,7 @@ def story(k):
     what_is_counted()
     memory_is_short(k)
     what_is_left(k)
+    images_go(k)
 
 
 def main():
