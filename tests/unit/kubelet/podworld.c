@@ -19,6 +19,7 @@
 #include "agent/kubelet/volumes/mounts.h"
 #include "agent/kubelet/volumes/tree.h"
 #include "base/clock.h"
+#include "base/hashmap.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "unit/base/fakeserver.h"
@@ -36,6 +37,7 @@ struct fakekube {
         struct kubeconfig config;
         pthread_mutex_t lock;
         struct event events[EVENTS_MAX];
+        struct hashmap newest; /* "plural/ns/name" -> struct event * */
         size_t n;
         int version;
         char *token;
@@ -186,10 +188,11 @@ static bool script(void *userdata, struct fake_conn *c, const struct fake_reques
 static void add_event(struct fakekube *k, const char *plural, const char *ns, const char *name, char *text,
                       bool deleted)
 {
-        for (size_t i = 0; i < k->n; i++)
-                if (str_eq(k->events[i].plural, plural) && str_eq(k->events[i].name, name) &&
-                    str_eq(k->events[i].ns, ns))
-                        k->events[i].replaced = true;
+        _cleanup_free_ char *key = mem_printf("%s/%s/%s", plural, ns, name);
+        struct event *before = hashmap_put(&k->newest, key, &k->events[k->n]);
+
+        if (before)
+                before->replaced = true;
         assert_true(k->n < EVENTS_MAX);
         k->events[k->n++] = (struct event){mem_strdup(plural), mem_strdup(ns), mem_strdup(name), text, deleted, false};
 }
@@ -272,6 +275,7 @@ static struct fakekube *fakekube_start(void)
         struct fakekube *k = mem_new(struct fakekube);
 
         pthread_mutex_init(&k->lock, NULL);
+        hashmap_init(&k->newest, HASHMAP_STR_OWNED);
         k->server = fake_server_start(script, k);
         assert_non_null(k->server);
         k->config.server = mem_strdup(fake_server_url(k->server));
@@ -290,6 +294,7 @@ static void fakekube_stop(struct fakekube *k)
                 free(k->events[i].name);
                 free(k->events[i].text);
         }
+        hashmap_deinit(&k->newest);
         free(k->token);
         free(k->token_request);
         free(k->config.server);
