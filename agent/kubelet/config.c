@@ -67,6 +67,10 @@ static const struct flag flags[] = {
         {"crash-backoff", FLAG_MS, AT(backoff_initial_ms), "10s",
          "until a container that ended is started again; doubles", 1, 3600000},
         {"crash-backoff-max", FLAG_MS, AT(backoff_max_ms), "5m", "at most", 1, 3600000},
+        {"pod-max-pids", FLAG_U32, AT(pod_max_pids), "0",
+         "processes and threads of one pod; 0: 16384 where the pids controller is in cgroup v2, else no limit, because "
+         "there each pod would start 9 ms later",
+         0, 4194304},
         {"container-log-max-size", FLAG_TEXT, AT(log_max_size), "10Mi", "=QUANTITY: then a log is rotated", 0, 0},
         {"container-log-max-files", FLAG_U32, AT(log_max_files), "5", "files of one container", 2, 1000},
         {"eviction-hard", FLAG_TEXT, AT(eviction_hard), NULL,

@@ -38,6 +38,7 @@ struct kubelet_config {
 
         const char *registries_conf, *registry_certs, *image_disk_folder, *image_max_size;
         uint32_t parallel_pulls, image_gc_high, image_gc_low;
+        uint32_t pod_max_pids;    /* 0: POD_MAX_PIDS where that costs nothing */
         const char *log_max_size; /* a quantity */
         uint32_t log_max_files;
         int64_t backoff_initial_ms, backoff_max_ms;

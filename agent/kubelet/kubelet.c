@@ -23,6 +23,7 @@
 #define TRIM_MS          5000
 #define COLLECT_MS       (3600 * 1000)
 #define NETWORK_GRACE_MS 30000
+#define POD_MAX_PIDS     16384
 
 struct kubelet {
         const struct kubelet_config *config;
@@ -263,6 +264,12 @@ static int start_furnishing(struct kubelet *k, struct err *reterr)
         return r;
 }
 
+/* A fork bomb shall not be the node's. */
+static int64_t pids_limit(const struct kubelet *k)
+{
+        return k->config->pod_max_pids ?: k->cgroups.in_v2[CGROUP_PIDS] ? POD_MAX_PIDS : 0;
+}
+
 static int start_pods(struct kubelet *k, struct err *reterr)
 {
         const struct kubelet_config *c = k->config;
@@ -275,6 +282,7 @@ static int start_pods(struct kubelet *k, struct err *reterr)
                                           .log_dir = c->log_dir,
                                           .cgroup_root = c->cgroup_root,
                                           .seccomp_dir = c->seccomp_dir,
+                                          .pod_pids_limit = pids_limit(k),
                                           .object = own_node,
                                           .userdata = k};
         return pods_new(&(struct pods_opts){.loop = k->loop,

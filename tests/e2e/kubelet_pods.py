@@ -13,6 +13,7 @@ import tap
 from kubelab import container, pod
 
 SHELL = ("sh", "-c")
+MAX_PIDS = 300
 STAY = "trap exit TERM; sleep 3600 & wait"
 
 
@@ -135,9 +136,19 @@ def limits(k):
     tap.is_(k.pod("forks")["status"]["qosClass"], "Guaranteed", "equal limits and requests are Guaranteed")
 
 
+def fork_bomb(k):
+    k.apply(pod("bomb", sh("bomb() { bomb | bomb & }; bomb; sleep 3600 & wait")), pod("beside", sh(STAY)))
+    k.wait(lambda: k.is_ready("beside"), 10, "beside a fork bomb another pod gets ready")
+    time.sleep(0.5)
+    processes = len([p for p in os.listdir("/proc") if p.isdigit()])
+    tap.ok(processes < 2 * MAX_PIDS, "the bomb has no more processes than a pod may have", processes)
+    k.delete("bomb", gracePeriodSeconds=0)
+    k.wait(lambda: len([p for p in os.listdir("/proc") if p.isdigit()]) < MAX_PIDS, 10, "and ends when it is deleted")
+
+
 def main(k):
     first_pod(k)
-    for story in (phases, init_and_sidecars, probes, environment, limits):
+    for story in (phases, init_and_sidecars, probes, environment, limits, fork_bomb):
         story(k)
     names = [p["metadata"]["name"] for p in k.pods()]
     for name in names:
@@ -147,4 +158,4 @@ def main(k):
 
 
 if __name__ == "__main__":
-    kubelab.main(main)
+    kubelab.main(main, kubelet_args=("--pod-max-pids", str(MAX_PIDS)))
