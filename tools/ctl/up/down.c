@@ -29,7 +29,8 @@ static int remove_state(const struct cluster *c, bool keep, struct removed *done
         r = remove_folder(c->folder, &done->files, reterr);
         if (!r && access(c->folder, F_OK) == 0)
                 r = err_set(reterr, -ENOTEMPTY, "%s is still there", c->folder);
-        rmdir(CLUSTERS); /* with the last one */
+        rmdir(CLUSTERS);            /* with the last one */
+        rmdir("/var/lib/fairlead"); /* unless others keep something there */
         return r;
 }
 
