@@ -168,14 +168,14 @@ static int find_cgroups(struct kubelet *k, struct err *reterr)
         return r ?: cgroups_find(text, &k->cgroups, reterr);
 }
 
-static int connect_api(struct kubelet *k, uint32_t max_connections, struct kube_client **ret, struct err *reterr)
+static int connect_api(struct kubelet *k, uint32_t max_calls, struct kube_client **ret, struct err *reterr)
 {
         return kube_client_new(&(struct kube_client_opts){.config = k->kubeconfig,
                                                           .loop = k->loop,
                                                           .user_agent = "fairlead-kubelet",
                                                           .qps = 1e9,
                                                           .burst = 1000000,
-                                                          .max_connections = max_connections},
+                                                          .max_calls = max_calls},
                                ret, reterr);
 }
 

@@ -311,7 +311,7 @@ static int set_up(struct http_client *c, const struct http_client_opts *opts, st
         return r;
 }
 
-static int set_up_multi(struct http_client *c, uint32_t max_connections)
+static int set_up_multi(struct http_client *c)
 {
         int r = loop_timer_new(c->loop, on_timeout, c, &c->timer);
 
@@ -324,8 +324,7 @@ static int set_up_multi(struct http_client *c, uint32_t max_connections)
         curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_multi_timer);
         curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, max_connections ? (long)max_connections : KEPT_CONNECTIONS);
-        curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
         return 0;
 }
 
@@ -346,7 +345,7 @@ int http_client_new(const struct http_client_opts *opts, struct http_client **re
         r = set_up(c, opts, reterr);
         if (r)
                 return r;
-        if (c->loop && (r = set_up_multi(c, opts->max_connections)))
+        if (c->loop && (r = set_up_multi(c)))
                 return err_set(reterr, r, "cannot set up HTTP calls: %s", strerror(-r));
         *ret = TAKE_PTR(c);
         return 0;

@@ -35,9 +35,6 @@ struct http_client_opts {
         struct http_tls tls;
         uint32_t connect_timeout_ms; /* 0: 10 s */
         bool http2;                  /* HTTP/2 at once, without TLS as well */
-        /* Of http_start; further calls wait for one of them. For bursts of short calls: each connection takes some 60
-         * kB, and is kept. Not with calls that never end. 0: no limit, and 256 are kept. */
-        uint32_t max_connections;
 };
 
 struct http_client;

@@ -27,7 +27,9 @@ struct kube_client {
         uint32_t timeout_ms;
         unsigned int retries;
         const atomic_bool *cancel;
-        struct kube_call *calls; /* loop's thread only */
+        struct kube_call *calls; /* this and the next three: loop's thread only */
+        uint32_t max_calls, sent;
+        struct kube_call *first_waiting, *last_waiting;
 
         pthread_mutex_t lock; /* what follows */
         struct ratelimit limit;
@@ -99,7 +101,6 @@ int kube_client_new(const struct kube_client_opts *opts, struct kube_client **re
                         .key_pem = k->key_pem,
                         .server_name = k->server_name,
                         .insecure = k->insecure},
-                .max_connections = opts->max_connections,
         };
         _cleanup_(kube_client_freep) struct kube_client *c = mem_new(struct kube_client);
         int r;
@@ -109,6 +110,7 @@ int kube_client_new(const struct kube_client_opts *opts, struct kube_client **re
         c->timeout_ms = opts->timeout_ms ? opts->timeout_ms : 30000;
         c->retries = opts->retries ? opts->retries : 10;
         c->cancel = opts->cancel;
+        c->max_calls = opts->max_calls;
         c->token = k->token_file ? NULL : mem_strdup(k->token);
         c->token_file = mem_strdup(k->token_file);
         ratelimit_init(&c->limit, opts->qps > 0 ? opts->qps : 50, opts->burst ? opts->burst : 100);
@@ -394,7 +396,10 @@ int kube_list(struct kube_client *c, const char *path, const char *query,
 /* A call on the loop: it waits for its turn of the rate limit, then for the answer. */
 struct kube_call {
         struct kube_client *client; /* NULL: cancelled, nobody wants to know */
+        struct kube_client *counts; /* in its sent; or NULL */
         struct kube_call *prev, *next;
+        struct kube_call *next_waiting;
+        bool waiting;
         struct loop_timer *timer; /* until it is sent */
         struct http_call *http;
         struct prepared prepared;
@@ -432,11 +437,58 @@ static int on_data(void *userdata, const struct http_client_response *r, const c
         return call->client ? call->data(call->userdata, data, len) : -ECANCELED;
 }
 
+/* ---- turns: at most max_calls are sent at a time ---- */
+
+static void wait_for_turn(struct kube_call *call)
+{
+        struct kube_client *c = call->client;
+
+        call->waiting = true;
+        if (c->last_waiting)
+                c->last_waiting->next_waiting = call;
+        else
+                c->first_waiting = call;
+        c->last_waiting = call;
+}
+
+static void give_up_turn(struct kube_client *c, struct kube_call *call)
+{
+        struct kube_call *before = NULL, **at = &c->first_waiting;
+
+        while (*at != call) {
+                before = *at;
+                at = &before->next_waiting;
+        }
+        *at = call->next_waiting;
+        if (c->last_waiting == call)
+                c->last_waiting = before;
+        call->waiting = false;
+        call->next_waiting = NULL;
+}
+
+static void call_dispatch(struct kube_call *call);
+
+static void turn_is_over(struct kube_call *call)
+{
+        struct kube_client *c = TAKE_PTR(call->counts);
+        struct kube_call *next;
+
+        if (!c)
+                return;
+        c->sent--;
+        next = c->first_waiting;
+        if (!next)
+                return;
+        give_up_turn(c, next);
+        call_dispatch(next);
+}
+
 static void on_done(void *userdata, struct http_client_response *resp)
 {
         _cleanup_json_ struct json_object *o = NULL;
         struct kube_call *call = userdata;
 
+        turn_is_over(call);
         if (call->client) {
                 struct kube_status status;
                 int r = interpret(resp, &o, &status);
@@ -451,20 +503,37 @@ static void call_fail(struct kube_call *call, int error)
 {
         struct kube_status status;
 
+        turn_is_over(call);
         status_set(&status, 0, "", strerror(-error));
         call_unlink(call);
         call->done(call->userdata, error, NULL, &status);
         call_free(call);
 }
 
+static void call_dispatch(struct kube_call *call)
+{
+        const struct http_handler h = {.data = call->data ? on_data : NULL, .done = on_done};
+        struct kube_client *c = call->client;
+        int r;
+
+        if (c->max_calls && !call->data) {
+                call->counts = c;
+                c->sent++;
+        }
+        r = http_start(c->http, &call->prepared.http, &h, call, &call->http);
+        if (r)
+                call_fail(call, r);
+}
+
 static void call_send(void *userdata)
 {
         struct kube_call *call = userdata;
-        const struct http_handler h = {.data = call->data ? on_data : NULL, .done = on_done};
-        int r = http_start(call->client->http, &call->prepared.http, &h, call, &call->http);
+        struct kube_client *c = call->client;
 
-        if (r)
-                call_fail(call, r);
+        if (c->max_calls && !call->data && c->sent >= c->max_calls)
+                wait_for_turn(call);
+        else
+                call_dispatch(call);
 }
 
 struct kube_call *kube_stream(struct kube_client *c, const struct kube_request *req,
@@ -500,6 +569,8 @@ void kube_cancel(struct kube_call *call)
 {
         if (!call)
                 return;
+        if (call->waiting)
+                give_up_turn(call->client, call);
         call_unlink(call);
         if (call->http)
                 http_call_cancel(call->http); /* on_done frees it */

@@ -24,7 +24,8 @@ struct kube_client_opts {
         unsigned int burst;        /* 0: 100 */
         uint32_t timeout_ms;       /* of a blocking or unary call; 0: 30 s */
         unsigned int retries;      /* after 429 and lost connections; 0: 10 */
-        uint32_t max_connections;  /* of kube_start; not for one that also watches; 0: no limit */
+        uint32_t max_calls;        /* of kube_start at a time, others wait their turn, which takes a tenth of the
+                                    * memory; streams do not count; 0: no limit */
         const atomic_bool *cancel; /* makes blocking calls give up with -ECANCELED; may be NULL */
 };
 

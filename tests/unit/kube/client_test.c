@@ -23,7 +23,7 @@ struct fixture {
         struct kubeconfig config;
         struct kube_client *client;
         char token_file[64];
-        atomic_int throttled, cut;
+        atomic_int throttled, cut, inside, most_inside;
 };
 
 static void echo(struct fake_conn *c, const struct fake_request *r)
@@ -35,6 +35,18 @@ static void echo(struct fake_conn *c, const struct fake_request *r)
                  auth ? (int)strcspn(auth, "\r") : 0, auth ? auth : "", type ? (int)strcspn(type, "\r") : 0,
                  type ? type : "", r->body_len ? r->body : "null");
         fake_answer(c, 200, "", text);
+}
+
+/* An answer that takes its time, and how many of them were wanted at a time. */
+static void answer_slowly(struct fixture *f, struct fake_conn *c, const struct fake_request *r)
+{
+        int now = atomic_fetch_add(&f->inside, 1) + 1;
+
+        for (int most = f->most_inside; now > most && !atomic_compare_exchange_weak(&f->most_inside, &most, now);)
+                ;
+        usleep(5000);
+        atomic_fetch_sub(&f->inside, 1);
+        echo(c, r);
 }
 
 static bool script(void *userdata, struct fake_conn *c, const struct fake_request *r)
@@ -56,6 +68,8 @@ static bool script(void *userdata, struct fake_conn *c, const struct fake_reques
                 fake_answer(c, 200, "", "{\"metadata\":{\"continue\":\"p=2\"},\"items\":[{\"n\":1},{\"n\":2}]}");
         else if (str_eq(r->target, "/list?limit=500&labelSelector=a&continue=p%3D2"))
                 fake_answer(c, 200, "", "{\"metadata\":{},\"items\":[{\"n\":3}]}");
+        else if (str_eq(r->target, "/slow"))
+                answer_slowly(f, c, r);
         else
                 echo(c, r);
         return true;
@@ -217,6 +231,41 @@ static void calls_on_the_loop_end_or_are_cancelled_silently(void **state)
         kube_start(f->client, &req, done, &s); /* ended by teardown */
 }
 
+static void calls_wait_for_their_turn(void **state)
+{
+        struct fixture *f = *state;
+        const struct kube_client_opts opts = {
+                .config = &f->config, .loop = f->loop, .qps = 1e6, .burst = 1000, .max_calls = 2};
+        const struct kube_request req = {.path = "/slow"};
+        struct kube_call *calls[9];
+        struct seen s = {.loop = f->loop};
+        struct kube_client *c;
+
+        assert_int_equal(kube_client_new(&opts, &c, NULL), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+                calls[i] = kube_start(c, &req, done, &s);
+        loop_run_for(f->loop, 1);
+        kube_cancel(calls[8]); /* waits, as the last one */
+        kube_cancel(calls[4]); /* waits in the middle */
+        for (int i = 0; i < 1000 && s.calls < 7; i++)
+                loop_run_for(f->loop, 10);
+        assert_int_equal(s.calls, 7);
+        assert_int_equal(f->most_inside, 2);
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+                calls[i] = kube_start(c, &req, done, &s);
+        loop_run_for(f->loop, 1);
+        kube_cancel(calls[0]); /* is under way: its turn is the next one's */
+        for (int i = 0; i < 1000 && s.calls < 15; i++)
+                loop_run_for(f->loop, 10);
+        assert_int_equal(s.calls, 15);
+        kube_start(c, &req, done, &s); /* these end with the client */
+        kube_start(c, &req, done, &s);
+        kube_start(c, &req, done, &s);
+        loop_run_for(f->loop, 1);
+        kube_client_free(c);
+        assert_int_equal(s.calls, 15);
+}
+
 static void the_rate_is_limited(void **state)
 {
         struct fixture *f = *state;
@@ -256,6 +305,7 @@ int main(void)
                 T(lost_connections_are_retried_for_get_only),
                 T(lists_are_followed_over_their_pages),
                 T(calls_on_the_loop_end_or_are_cancelled_silently),
+                T(calls_wait_for_their_turn),
                 T(the_rate_is_limited),
                 T(cancelling_ends_the_retries),
         };
