@@ -39,6 +39,12 @@ static __always_inline __be16 nat_echo_id(const struct tuple *t)
         return t->sport | t->dport;
 }
 
+/* ICMP that is no echo has none; its key is that of an echo whose identifier is 0, and so it may be of a flow. */
+static __always_inline bool nat_has_ports(const struct packet *p)
+{
+        return p->flags & PACKET_ECHO || (p->tuple.proto != IPPROTO_ICMP && p->tuple.proto != IPPROTO_ICMPV6);
+}
+
 static __always_inline void nat_difference(const struct packet *p, struct nat_change *ret)
 {
         if (p->flags & PACKET_V4)
@@ -48,7 +54,7 @@ static __always_inline void nat_difference(const struct packet *p, struct nat_ch
                 ret->addresses =
                         sum_addr_change(&p->tuple.src, &p->to.src) + sum_addr_change(&p->tuple.dst, &p->to.dst);
         ret->ports = (__u64)p->to.sport + (__u16)~p->tuple.sport + p->to.dport + (__u16)~p->tuple.dport;
-        ret->of_ports = nat_ports(&p->to) != nat_ports(&p->tuple);
+        ret->of_ports = nat_ports(&p->to) != nat_ports(&p->tuple) && nat_has_ports(p);
 }
 
 static __always_inline void nat_write_v4(struct iphdr *ip, const struct packet *p, __u64 change, bool hop)

@@ -35,12 +35,20 @@ def leases(lab, name="net-a"):
     return sorted(f for f in os.listdir(folder) if f[0].isdigit()) if os.path.isdir(folder) else []
 
 
+def is_whole(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 def given(lab, plugin, verb="ADD"):
-    """What a shell plugin got: (its input, its environment)."""
-    with open(f"{lab.folder}/plugins/{plugin}.{verb}.in", encoding="utf-8") as file:
-        conf = json.load(file)
+    """What a shell plugin got: (its input, its environment). It may just be called again, and its files written."""
+    conf = []
+    lab.until(lambda: conf.append(is_whole(f"{lab.folder}/plugins/{plugin}.{verb}.in")) or conf[-1])
     with open(f"{lab.folder}/plugins/{plugin}.{verb}.env", encoding="utf-8") as file:
-        return conf, dict(line.split("=", 1) for line in file.read().splitlines())
+        return conf[-1], dict(line.split("=", 1) for line in file.read().splitlines())
 
 
 def devices():

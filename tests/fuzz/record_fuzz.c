@@ -49,7 +49,7 @@ static void fuzz_request(const char *text, size_t len)
         if (request_parse(text, len, &q, &err) != 0)
                 must(*err.msg);
         else
-                must(q.op == REQUEST_STATUS ? !*q.id : record_id_valid(q.id));
+                must(q.op == REQUEST_ATTACH || q.op == REQUEST_DETACH ? record_id_valid(q.id) : !*q.id);
 }
 
 static void fuzz_file_name(const char *text, size_t len)

@@ -74,6 +74,8 @@ void write_packet(struct walk *w, bool hop)
         write_addresses(ip, v6, &was, &is);
         if (w->p.flags & (PKT_LATER | PKT_UNKNOWN))
                 return;
+        if (!(w->p.flags & PKT_ECHO) && !has_ports(w->p.tuple.proto)) /* nothing in it changes */
+                memcpy(is.ports, was.ports, sizeof(is.ports));
         if (at)
                 put16(l4 + at, l4_sum_after(get16(l4 + at), w->p.tuple.proto, &was, &is));
         if (w->p.flags & PKT_ECHO)
