@@ -18,7 +18,7 @@ import tap
 
 
 def install(folder):
-    done = subprocess.run(["make", "-s", "-C", apiserver.TOP, f"O={apiserver.BUILD}", "install", f"DESTDIR={folder}", "PREFIX=/usr"],
+    done = subprocess.run(["make", "-s", "-C", apiserver.TOP, f"O={os.path.relpath(apiserver.BUILD, apiserver.TOP)}", "install", f"DESTDIR={folder}", "PREFIX=/usr"],
                           capture_output=True, text=True, check=False)
     tap.is_(done.returncode, 0, "make install DESTDIR=... PREFIX=/usr")
     if done.returncode:
