@@ -20,10 +20,23 @@ static int64_t number(const struct spec_work *w, const char *field)
         return v ? json_object_get_int64(v) : -1;
 }
 
-/* The image's USER: "UID", "NAME", or either with ":GROUP". False: it is a name. */
-static bool image_uid(const char *user, int64_t *ret)
+/* Upstream's bound of user and group ids; what is larger would be another id once the kernel has it. */
+static int check_id(const struct spec_work *w, const char *field, struct err *reterr)
 {
-        char text[24];
+        struct json_object *v = spec_security_field(w, field);
+        int64_t id = v ? json_object_get_int64(v) : 0;
+
+        if (id >= 0 && id <= INT32_MAX)
+                return 0;
+        return err_set(reterr, -EINVAL, "securityContext.%s: %lld must be between 0 and 2147483647, inclusive", field,
+                       (long long)id);
+}
+
+/* The image's USER: "UID", "NAME", or either with ":GROUP". False: it is a name. A number here must be one to the runtime
+ * too, which looks anything else up in the image's /etc/passwd, where a hostile image may give it uid 0. */
+static bool image_uid(const char *user, uint32_t *ret)
+{
+        char text[sizeof("2147483647")];
         size_t n = strcspn(user, ":");
 
         *ret = 0;
@@ -33,14 +46,14 @@ static bool image_uid(const char *user, int64_t *ret)
                 return false;
         memcpy(text, user, n);
         text[n] = '\0';
-        return str_parse_i64(text, ret) == 0;
+        return str_parse_u32(text, ret) == 0 && *ret <= INT32_MAX;
 }
 
 static int check_non_root(const struct spec_work *w, const char *user, int64_t uid, struct err *reterr)
 {
         struct json_object *asked = spec_security_field(w, "runAsNonRoot");
         const char *pod = arena_printf(w->mem, "%s_%s(%s)", w->name, w->ns, w->uid);
-        int64_t of_image;
+        uint32_t of_image;
 
         if (!asked || !json_object_get_boolean(asked))
                 return 0;
@@ -154,8 +167,10 @@ int spec_security(const struct spec_work *w, const struct image *image, struct c
                 .add = names(json_get(caps, "add"), w->mem),
                 .drop = names(json_get(caps, "drop"), w->mem),
         };
-        int r = check_non_root(w, image->user ?: "", s.uid, reterr);
+        int r = check_id(w, "runAsUser", reterr) ?: check_id(w, "runAsGroup", reterr);
 
+        if (!r)
+                r = check_non_root(w, image->user ?: "", s.uid, reterr);
         groups(w, &s);
         apparmor(w, &s);
         if (!r)

@@ -521,7 +521,26 @@ static void who_must_not_be_root_is_checked_in_upstreams_words(void **state)
                  "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root "
                  "(pod: "
                  "\"p_ns(u-1)\", container: c)"},
+                /* What the runtime would look up in the image's /etc/passwd is no number. */
+                {"\"runAsNonRoot\":true", "4294967296",
+                 "container has runAsNonRoot and image has non-numeric user (4294967296), cannot verify user is non-root "
+                 "(pod: \"p_ns(u-1)\", container: c)"},
+                {"\"runAsNonRoot\":true", "-1",
+                 "container has runAsNonRoot and image has non-numeric user (-1), cannot verify user is non-root "
+                 "(pod: \"p_ns(u-1)\", container: c)"},
+                {"\"runAsNonRoot\":true", "0000000000000001:0",
+                 "container has runAsNonRoot and image has non-numeric user (0000000000000001), cannot verify user is non-root "
+                 "(pod: \"p_ns(u-1)\", container: c)"},
+                {"\"runAsNonRoot\":true", "2147483648",
+                 "container has runAsNonRoot and image has non-numeric user (2147483648), cannot verify user is non-root "
+                 "(pod: \"p_ns(u-1)\", container: c)"},
                 {"\"runAsNonRoot\":true", "1000", NULL},
+                {"\"runAsNonRoot\":true", "2147483647:0", NULL},
+                {"\"runAsNonRoot\":true,\"runAsUser\":4294967296", "",
+                 "securityContext.runAsUser: 4294967296 must be between 0 and 2147483647, inclusive"},
+                {"\"runAsUser\":-1", "7", "securityContext.runAsUser: -1 must be between 0 and 2147483647, inclusive"},
+                {"\"runAsGroup\":4294967296", "",
+                 "securityContext.runAsGroup: 4294967296 must be between 0 and 2147483647, inclusive"},
                 {"\"runAsNonRoot\":true,\"runAsUser\":7", "app", NULL},
                 {"\"runAsNonRoot\":false", "0", NULL},
                 {"\"seccompProfile\":{\"type\":\"Localhost\",\"localhostProfile\":\"../x\"}", "",
