@@ -57,16 +57,6 @@ void eviction_pressure(const struct eviction_state *s, uint64_t now_ms, uint64_t
                         ret_pressure[signals[i].condition] = true;
 }
 
-bool eviction_worst(const struct eviction_state *s, enum eviction_signal *ret)
-{
-        for (size_t i = 0; i < EVICTION_SIGNALS; i++)
-                if (s->met[i]) {
-                        *ret = (enum eviction_signal)i;
-                        return true;
-                }
-        return false;
-}
-
 /* ---- ranking ---- */
 
 uint64_t eviction_request(enum eviction_signal s, const struct json_object *pod)

@@ -28,8 +28,6 @@ void eviction_update(const struct eviction_thresholds *t, const struct eviction_
 /* The conditions: true for transition_ms after a threshold was met last, so that they do not flap. */
 void eviction_pressure(const struct eviction_state *s, uint64_t now_ms, uint64_t transition_ms,
                        bool ret_pressure[static NODE_READY]);
-/* The one to act for, memory first; false: none is met. */
-bool eviction_worst(const struct eviction_state *s, enum eviction_signal *ret);
 
 /* "memory", "ephemeral-storage", "inodes", "pids" */
 const char *eviction_resource(enum eviction_signal s);

@@ -11,6 +11,7 @@
 #define CONTAINERS_MAX   64
 #define GONE_WAIT_MS     30000 /* so long an evicted pod may take before the next one is looked for */
 #define RECLAIM_AGAIN_MS 30000
+#define SETTLE_MS        10000 /* images are deleted in the background: so long what they free may not be seen yet */
 #define HARD_GRACE_S     1
 
 struct evictor {
@@ -21,6 +22,8 @@ struct evictor {
         uint64_t leaving_since_ms;
         uint64_t reclaimed_ms[EVICTION_SIGNALS];
         bool reclaimed[EVICTION_SIGNALS];
+        bool freed;        /* something on a disk, */
+        uint64_t freed_ms; /* then */
         bool told[EVICTION_SIGNALS];
         struct evictor_stats stats;
 };
@@ -108,13 +111,38 @@ static uint64_t missing(const struct evictor *m, enum eviction_signal s, const s
         return want - MIN(want, v->available[s]);
 }
 
+static bool is_settling(const struct evictor *m, uint64_t now_ms)
+{
+        return m->freed && now_ms - m->freed_ms < SETTLE_MS;
+}
+
+/* True: wait and see whether that is enough, rather than let a pod go for what is on its way out. */
 static bool reclaim(struct evictor *m, enum eviction_signal s, const struct eviction_view *v, uint64_t now_ms)
 {
-        if (s == EVICT_MEMORY || s == EVICT_PID || (m->reclaimed[s] && now_ms - m->reclaimed_ms[s] < RECLAIM_AGAIN_MS))
+        if (s == EVICT_MEMORY || s == EVICT_PID)
+                return false;
+        if (is_settling(m, now_ms))
+                return true;
+        if (m->reclaimed[s] && now_ms - m->reclaimed_ms[s] < RECLAIM_AGAIN_MS)
                 return false;
         m->reclaimed[s] = true;
         m->reclaimed_ms[s] = now_ms;
-        return m->opts.hooks->reclaim(m->opts.userdata, s, missing(m, s, v));
+        if (m->opts.hooks->reclaim(m->opts.userdata, s, missing(m, s, v))) {
+                m->freed = true;
+                m->freed_ms = now_ms;
+        }
+        return is_settling(m, now_ms);
+}
+
+/* The first thing that pods have to go for, memory before all others. */
+static bool find_short(struct evictor *m, const struct eviction_view *v, uint64_t now_ms, enum eviction_signal *ret)
+{
+        for (size_t i = 0; i < EVICTION_SIGNALS; i++) {
+                *ret = (enum eviction_signal)i;
+                if (m->state.met[i] && !reclaim(m, *ret, v, now_ms))
+                        return true;
+        }
+        return false;
 }
 
 static size_t collect(struct evictor *m, enum eviction_signal s, const struct evictor_pods *all,
@@ -167,8 +195,6 @@ void evictor_look(struct evictor *m, uint64_t now_ms)
         tell_short(m);
         if (is_leaving(m, now_ms) || evict_over_limit(m, now_ms))
                 return;
-        if (!eviction_worst(&m->state, &s) || reclaim(m, s, &view, now_ms))
-                return;
-        if (m->opts.hooks->usage_ready(m->opts.userdata, s))
+        if (find_short(m, &view, now_ms, &s) && m->opts.hooks->usage_ready(m->opts.userdata, s))
                 evict_worst(m, s, &view, now_ms);
 }

@@ -25,7 +25,8 @@ struct world {
         struct evictor_pod left[PODS];
         uint64_t usage[PODS];
         bool evicted[PODS], gone[PODS], ready;
-        uint64_t reclaimable;
+        uint64_t reclaimable, deleting; /* deleting: reclaimed, and still on the disk */
+        bool deletes_slowly;
         const char *writes_too_much;
         struct strbuf log;
 };
@@ -91,7 +92,10 @@ static bool reclaim(void *userdata, enum eviction_signal s, uint64_t bytes)
 
         strbuf_printf(&w->log, "reclaim %llu;", (unsigned long long)bytes);
         w->reclaimable -= freed;
-        w->view.available[s] += freed;
+        if (w->deletes_slowly)
+                w->deleting += freed;
+        else
+                w->view.available[s] += freed;
         return freed > 0;
 }
 
@@ -133,7 +137,9 @@ static int setup(void **state)
                 .hooks = &hooks, .userdata = w, .thresholds = &w->thresholds, .transition_ms = 300000};
 
         log_set_level(LOG_LEVEL_ERROR);
-        assert_int_equal(thresholds_parse("memory.available<100,nodefs.available<100", NULL, &w->thresholds, NULL), 0);
+        assert_int_equal(thresholds_parse("memory.available<100,nodefs.available<100,pid.available<100", NULL,
+                                          &w->thresholds, NULL),
+                         0);
         for (size_t i = 0; i < PODS; i++) {
                 struct json_object *pod = json_object_new_object();
 
@@ -209,11 +215,42 @@ static void what_nobody_needs_goes_before_pods(void **state)
         expect(w, 2000, "");
         w->view.available[EVICT_NODEFS] = 40;
         w->ready = false;
-        expect(w, 3000, "short of ephemeral-storage;count;"); /* not long ago it was tried */
+        expect(w, 11000, "short of ephemeral-storage;count;"); /* not long ago it was tried */
         w->ready = true;
-        expect(w, 4000, "evict a;");
+        expect(w, 12000, "evict a;");
         w->gone[0] = true;
         expect(w, 40000, "reclaim 60;");
+}
+
+static void nobody_goes_for_what_is_being_deleted(void **state)
+{
+        struct world *w = *state;
+
+        w->view.available[EVICT_NODEFS] = 40;
+        w->reclaimable = 70;
+        w->deletes_slowly = true;
+        expect(w, 1000, "pressure 010;short of ephemeral-storage;reclaim 60;");
+        expect(w, 2000, "");
+        expect(w, 10999, "");
+        w->view.available[EVICT_NODEFS] += w->deleting;
+        expect(w, 11000, "");
+        expect(w, 100000, "");
+}
+
+static void memory_and_processes_do_not_wait_for_disks(void **state)
+{
+        struct world *w = *state;
+
+        w->view.available[EVICT_NODEFS] = 40;
+        w->reclaimable = 70;
+        w->deletes_slowly = true;
+        expect(w, 1000, "pressure 010;short of ephemeral-storage;reclaim 60;");
+        w->view.available[EVICT_PID] = 50;
+        expect(w, 2000, "pressure 011;short of pids;evict a;");
+        w->gone[0] = true;
+        w->view.available[EVICT_PID] = 1000;
+        w->view.available[EVICT_MEMORY] = 50;
+        expect(w, 3000, "pressure 111;short of memory;evict b;");
 }
 
 static void a_node_without_pods_to_evict_waits(void **state)
@@ -244,6 +281,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(pods_go_one_at_a_time, setup, teardown),
                 cmocka_unit_test_setup_teardown(one_that_does_not_go_is_not_waited_for_for_ever, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_nobody_needs_goes_before_pods, setup, teardown),
+                cmocka_unit_test_setup_teardown(nobody_goes_for_what_is_being_deleted, setup, teardown),
+                cmocka_unit_test_setup_teardown(memory_and_processes_do_not_wait_for_disks, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_node_without_pods_to_evict_waits, setup, teardown),
                 cmocka_unit_test_setup_teardown(who_writes_too_much_goes_without_any_pressure, setup, teardown),
         };
