@@ -90,11 +90,20 @@ static void learn_addresses(struct kubelet *k)
         k->ips[n] = NULL;
 }
 
+/* Whether a pod fits is asked once. Before the Node was read, its labels and taints are those that it was first made
+ * with, and a pod that was bound by later ones would be refused for ever. */
+static void start_api_pods(struct kubelet *k)
+{
+        if (k->api && node_is_seen(k->node))
+                source_api_start(k->api);
+}
+
 static void on_node(void *userdata)
 {
         struct kubelet *k = userdata;
 
         learn_addresses(k);
+        start_api_pods(k);
         pods_poke(k->pods, NULL);
 }
 
@@ -434,14 +443,17 @@ static int start_sources(struct kubelet *k, struct err *reterr)
                                                                    .node = own_node,
                                                                    .userdata = k},
                                       &k->statics, reterr);
-        return r
-                       ?: source_api_new(&(struct source_api_opts){.client = k->watches,
-                                                                   .pods = k->pods,
-                                                                   .node_name = c->node_name,
-                                                                   .mirror = on_mirror,
-                                                                   .synced = on_synced,
-                                                                   .userdata = k},
-                                         &k->api);
+        if (!r)
+                r = source_api_new(&(struct source_api_opts){.client = k->watches,
+                                                             .pods = k->pods,
+                                                             .node_name = c->node_name,
+                                                             .mirror = on_mirror,
+                                                             .synced = on_synced,
+                                                             .userdata = k},
+                                   &k->api);
+        if (!r)
+                start_api_pods(k);
+        return r;
 }
 
 static int start(struct kubelet *k, struct err *reterr)

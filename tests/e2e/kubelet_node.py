@@ -150,6 +150,17 @@ def who_is_refused(k):
         k.delete(name)
 
 
+def what_others_gave_the_node(k):
+    k.kubectl().run(f"label node {NODE} lab.example/disk=fast")
+    k.wait(lambda: k.node()["metadata"]["labels"].get("lab.example/disk") == "fast", 3, "somebody labels the node")
+    k.kubelet.kill()
+    k.apply(bound("wants-fast", sh(STAY), nodeSelector={"lab.example/disk": "fast"}))
+    k.kubelet.start()
+    k.wait(lambda: k.phase("wants-fast") in ("Running", "Failed"), 10, "a pod is bound by that label while the kubelet is dead")
+    tap.ok(k.phase("wants-fast") == "Running", "the next kubelet reads its Node before it judges pods", k.status("wants-fast"))
+    k.delete("wants-fast")
+
+
 def room_for_the_critical(k):
     free = os.cpu_count() * 1000 - 100
     k.apply(bound("small", asks({"cpu": "100m"}, STAY)), bound("large", asks({"cpu": f"{free - 200}m"}, STAY)))
@@ -274,6 +285,7 @@ def story(k):
     who_writes_too_much(k)
     the_api_is_away(k)
     who_is_refused(k)
+    what_others_gave_the_node(k)
     room_for_the_critical(k)
     they_go(k)
     a_flood(k)

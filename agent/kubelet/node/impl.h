@@ -43,7 +43,7 @@ struct node {
         struct child *sweeping;
         uint64_t looked_ms, swept_ms, scan_begun_ms;
         uint64_t images_freed;
-        bool registered, asked_boot, sources_ready;
+        bool registered, asked_boot, sources_ready, seen;
 };
 
 /* An Event about the node. */

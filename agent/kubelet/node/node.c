@@ -109,21 +109,25 @@ static bool fits_differ(const struct json_object *a, const struct json_object *b
         return false;
 }
 
-static void on_seen(void *userdata, struct json_object *node)
+static void take_node(struct node *n, struct json_object *node)
 {
-        struct node *n = userdata;
-        bool differs;
-
-        if (!node)
-                return;
         if (!n->told)
                 n->told = json_object_get(json_at(node, "status.conditions"));
         look_at_boot(n, node);
         heartbeat_owner(n->heartbeat, json_at_str(node, "metadata.uid") ?: "");
-        differs = fits_differ(node, n->node);
         json_object_put(n->node);
         n->node = json_object_get(node);
-        if (differs && n->opts.changed)
+}
+
+static void on_seen(void *userdata, struct json_object *node)
+{
+        struct node *n = userdata;
+        bool news = !n->seen || (node && fits_differ(node, n->node));
+
+        n->seen = true;
+        if (node)
+                take_node(n, node);
+        if (news && n->opts.changed)
                 n->opts.changed(n->opts.userdata);
 }
 
@@ -320,6 +324,11 @@ const struct node_ips *node_addresses(const struct node *n)
 const struct json_object *node_object(const struct node *n)
 {
         return n->node;
+}
+
+bool node_is_seen(const struct node *n)
+{
+        return n->seen;
 }
 
 bool node_registered(const struct node *n)

@@ -69,6 +69,9 @@ const struct node_ips *node_addresses(const struct node *n);
 
 /* The Node as last seen or made, with labels and allocatable; never NULL after node_start. Borrowed. */
 const struct json_object *node_object(const struct node *n);
+/* Whether the API has made, or shown, the Node, so that node_object has labels and taints that others gave it; or,
+ * where others register nodes, has said that there is none. "changed" tells when. */
+bool node_is_seen(const struct node *n);
 /* Whether Ready was told at least once. */
 bool node_registered(const struct node *n);
 /* Admission of one pod, pressure included (best-effort pods under memory pressure: "Evicted"). See admission.h. */

@@ -200,7 +200,7 @@ static void refused(struct registrar *r, const struct kube_status *status)
         }
         if (status->code == 404) { /* deleted meanwhile, or never made by others */
                 r->fetch = false;
-                if (r->sending != STEP_FETCH)
+                if (r->sending != STEP_FETCH || !r->opts.create)
                         see(r, NULL);
                 return;
         }

@@ -10,7 +10,7 @@
 struct source_api {
         struct source_api_opts opts;
         struct informer *informer;
-        bool synced;
+        bool started, synced;
 };
 
 static const char *uid_of(const struct json_object *pod)
@@ -78,9 +78,16 @@ int source_api_new(const struct source_api_opts *opts, struct source_api **ret)
                 return r;
         informer_add_handler(s->informer, on_pod, s);
         informer_on_synced(s->informer, on_synced, s);
-        informer_start(s->informer);
         *ret = TAKE_PTR(s);
         return 0;
+}
+
+void source_api_start(struct source_api *s)
+{
+        if (s->started)
+                return;
+        s->started = true;
+        informer_start(s->informer);
 }
 
 void source_api_free(struct source_api *s)

@@ -17,6 +17,8 @@ struct source_api_opts {
 };
 
 int source_api_new(const struct source_api_opts *opts, struct source_api **ret);
+/* Nothing is asked before; again: nothing. */
+void source_api_start(struct source_api *s);
 void source_api_free(struct source_api *s);
 DEFINE_CLEANUP(struct source_api *, source_api_free)
 bool source_api_synced(const struct source_api *s);
