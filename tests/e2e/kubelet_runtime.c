@@ -149,6 +149,17 @@ static struct container_device *devices_of(struct request *q, size_t *ret_n)
         return devices;
 }
 
+static const int64_t *numbers_of(struct request *q, const char *key, size_t *ret_n)
+{
+        struct json_object *list = json_get(q->o, key);
+        int64_t *numbers = arena_array(&q->mem, int64_t, json_len(list) + 1);
+
+        *ret_n = json_len(list);
+        for (size_t i = 0; i < *ret_n; i++)
+                numbers[i] = json_object_get_int64(json_idx(list, i));
+        return numbers;
+}
+
 static void create(struct driver *d, struct request *q)
 {
         struct container_mount *mounts = arena_array(&q->mem, struct container_mount, 8);
@@ -159,6 +170,7 @@ static void create(struct driver *d, struct request *q)
                 .image_id = text(q, "image", ""),
                 .argv = list_of(q, "argv"),
                 .env = list_of(q, "env"),
+                .cwd = text(q, "cwd", NULL),
                 .mounts = mounts,
                 .nmounts = MIN(json_len(list), 8),
                 .log_path = text(q, "log", "c/0.log"),
@@ -174,14 +186,22 @@ static void create(struct driver *d, struct request *q)
                                                      .target = json_get_str(json_idx(list, i), "target"),
                                                      .read_only = json_get_bool(json_idx(list, i), "ro", false)};
         c.security = (struct container_security){.uid = json_get_i64(q->o, "user", -1),
-                                                 .gid = -1,
+                                                 .gid = json_get_i64(q->o, "group", -1),
                                                  .user = text(q, "userName", NULL),
                                                  .no_new_privileges = true,
                                                  .privileged = json_get_bool(q->o, "privileged", false),
                                                  .read_only_root = json_get_bool(q->o, "readOnly", false),
+                                                 .add = list_of(q, "add"),
                                                  .drop = list_of(q, "drop")};
-        c.resources = (struct container_resources){
-                -1, -1, -1, json_get_i64(q->o, "memory", -1), -1, json_get_i64(q->o, "pids", -1), -1, NULL};
+        c.security.groups = numbers_of(q, "groups", &c.security.ngroups);
+        c.resources = (struct container_resources){-1,
+                                                   -1,
+                                                   -1,
+                                                   json_get_i64(q->o, "memory", -1),
+                                                   -1,
+                                                   json_get_i64(q->o, "pids", -1),
+                                                   json_get_i64(q->o, "oom", -1),
+                                                   NULL};
         d->rt.ops->container_create(d->rt.rt, text(q, "sandbox", ""), &c, done, q);
 }
 

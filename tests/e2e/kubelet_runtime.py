@@ -149,6 +149,24 @@ def talks(lab, d):
     d.good("sandbox_remove", id=sandbox)
 
 
+def alike(lab, d):
+    """A command has the user, folder and privileges of the container that it runs in, with a terminal and without."""
+    sandbox = d.pod(11)
+    c = d.running(sandbox, ["sleep", "100"], user=1000, group=1001, groups=[2000, 2001], cwd="/tmp")
+    who = ["sh", "-c", "id -u; id -g; id -G; pwd; grep NoNewPrivs /proc/self/status | cut -f2"]
+    wanted = ["1000", "1001", "1001 2000 2001", "/tmp", "1"]
+    tap.is_(d.good("exec_sync", id=c, argv=who)["output"].splitlines(), wanted, "exec_sync runs as the container does")
+    tap.is_(d.good("exec", id=c, argv=who)["output"].splitlines(), wanted, "so does exec")
+    tap.is_(d.good("exec", id=c, argv=who, tty=True)["output"].splitlines(), wanted, "also at a terminal")
+    terms = [d.good("exec", id=c, argv=["sh", "-c", "echo +$TERM"], tty=tty)["output"].strip() for tty in (False, True)]
+    tap.is_(terms, ["+", "+xterm"], "TERM is set for terminals alone")
+    left = [name for name in os.listdir(f"{lab.folder}/run/pods/uid-11/{sandbox}/{c}") if name.startswith("exec-")]
+    tap.is_(left, [], "files of commands go with them")
+    took = sorted(d.good("exec_sync", id=c, argv=["true"])["us"] for _ in range(40))
+    tap.diag(f"exec_sync of true: {took[0]} us at best, {took[20]} us in the middle")
+    d.good("sandbox_remove", id=sandbox)
+
+
 def terminals(d, c):
     answer = d.good("exec", id=c, argv=["sh", "-c", "tty; read x; stty size; echo $TERM $x; exit 3"], tty=True, columns=91, input="typed\n")
     tap.is_((answer["code"], sorted(answer["output"].splitlines())), (3, ["/dev/pts/0", "24 91", "typed", "xterm typed"]),
@@ -284,7 +302,7 @@ def story(lab):
     d = podlab.Driver(lab)
     first_container(lab, d)
     before = lab.things()
-    for part in (isolation, ends, whole_pods, devices, talks, logs, shared_pid, lost_shim):
+    for part in (isolation, ends, whole_pods, devices, talks, alike, logs, shared_pid, lost_shim):
         part(lab, d)
     d = adoption(lab, d)
     tap.is_(lab.settled(before), before, "nothing is left behind: no process, mount, namespace, group or file")

@@ -12,8 +12,48 @@
 #include "base/str.h"
 
 #define EXEC_OUTPUT_MAX 65536
+#define CONFIG_MAX      (4 * 1024 * 1024)
 
-void exec_words(const struct container *c, const struct exec_how *how, const char *const *argv, struct words *w)
+static bool has_term(const struct json_object *env)
+{
+        json_array_foreach (env, i, one)
+                if (str_has_prefix(json_object_get_string(one), "TERM="))
+                        return true;
+        return false;
+}
+
+static void set_command(struct json_object *process, const char *const *argv, bool terminal)
+{
+        struct json_object *args = json_object_new_array();
+
+        for (; *argv; argv++)
+                json_object_array_add(args, json_object_new_string(*argv));
+        json_set(process, "args", args);
+        json_set_bool(process, "terminal", terminal);
+        if (terminal && !has_term(json_get(process, "env")))
+                json_object_array_add(json_get(process, "env"), json_object_new_string("TERM=xterm"));
+}
+
+/* A bare command line is not enough for crun: it would run as root in /, and could gain privileges. */
+int exec_write_process(const struct container *c, const char *const *argv, bool terminal, const char *path)
+{
+        _cleanup_free_ char *config_path = mem_printf("%s/config.json", c->folder), *text = NULL, *out = NULL;
+        _cleanup_json_ struct json_object *config = NULL;
+        struct json_object *process;
+        size_t n;
+        int r = file_read(config_path, CONFIG_MAX, &text, &n, NULL);
+
+        if (!r)
+                r = json_parse(text, n, &config, NULL);
+        process = r ? NULL : json_get(config, "process");
+        if (!process)
+                return r ?: -EINVAL;
+        set_command(process, argv, terminal);
+        out = json_text(process);
+        return file_replace(path, out, strlen(out), 0600, NULL);
+}
+
+void exec_words(const struct container *c, const struct exec_how *how, struct words *w)
 {
         const struct cgroups *cg = c->s->rt->opts.cgroups;
         char group[CGROUP_PATH_MAX], v1[CGROUP_CONTROLLERS][CGROUP_PATH_MAX];
@@ -31,11 +71,8 @@ void exec_words(const struct container *c, const struct exec_how *how, const cha
         words_add(w, "--pid-file=%s", how->pid_file);
         if (how->console)
                 words_add(w, "--console-socket=%s", how->console);
-        if (how->process)
-                words_add(w, "--process=%s", how->process);
+        words_add(w, "--process=%s", how->process);
         words_add(w, "%s", c->id);
-        for (; !how->process && *argv; argv++)
-                words_add(w, "%s", *argv);
 }
 
 static size_t count(const char *const *argv)
@@ -59,11 +96,18 @@ int exec_find(struct builtin *rt, const char *id, const char *const *argv, struc
         return 0;
 }
 
+void exec_remove_file(char *path)
+{
+        if (path)
+                unlink(path);
+        free(path);
+}
+
 struct sync {
         struct builtin *rt;
         struct child *child;
         struct loop_timer *timer;
-        char *pid_file;
+        char *pid_file, *process;
         bool timed_out;
         void (*done)(void *userdata, int result, const struct exec_result *r);
         void *userdata;
@@ -72,9 +116,8 @@ struct sync {
 static void sync_free(struct sync *s)
 {
         loop_timer_free(s->timer);
-        if (s->pid_file)
-                unlink(s->pid_file);
-        free(s->pid_file);
+        exec_remove_file(s->pid_file);
+        exec_remove_file(s->process);
         free(s);
 }
 
@@ -136,8 +179,11 @@ static int sync_start(struct sync *s, struct container *c, const char *const *ar
         int r;
 
         s->pid_file = exec_new_pid_file(c);
-        exec_words(c, &(struct exec_how){.pid_file = s->pid_file}, argv, &w);
-        r = timeout_ms ? loop_timer_new(s->rt->opts.loop, sync_out_of_time, s, &s->timer) : 0;
+        s->process = mem_printf("%s.json", s->pid_file);
+        exec_words(c, &(struct exec_how){s->pid_file, s->process, NULL}, &w);
+        r = exec_write_process(c, argv, false, s->process);
+        if (!r && timeout_ms)
+                r = loop_timer_new(s->rt->opts.loop, sync_out_of_time, s, &s->timer);
         if (!r)
                 r = child_start(s->rt->opts.children, &opts, sync_done, s, &s->child);
         if (!r && s->timer)

@@ -14,17 +14,22 @@ void container_session_end(struct runtime_session *s);
 int container_reopen_log(void *rt, const char *id);
 int container_usage(void *rt, const char *id, uint64_t *ret_cpu_ns, uint64_t *ret_memory, uint64_t *ret_working_set);
 
-/* Paths: where crun writes the command's number; to where it sends the master of its terminal, and what to run there,
- * as OCI's "process" (else NULL, and argv says it). */
+/* Paths: where crun writes the command's number; what to run, as OCI's "process"; and to where it sends the master of
+ * its terminal (NULL: it has none). */
 struct exec_how {
-        const char *pid_file, *console, *process;
+        const char *pid_file, *process, *console;
 };
 
-/* A command line that enters the container's groups and runs argv in it. */
+/* A command line that enters the container's groups and runs how->process in it. */
 struct words;
-void exec_words(const struct container *c, const struct exec_how *how, const char *const *argv, struct words *w);
+void exec_words(const struct container *c, const struct exec_how *how, struct words *w);
+/* Writes the file of a command in the container: its user, folder, variables and privileges are those of the container's
+ * own process. 0 or negative errno. */
+int exec_write_process(const struct container *c, const char *const *argv, bool terminal, const char *path);
 /* 0; -ENOENT: no such container runs; -EINVAL: argv (unless NULL) is empty or too long. */
 int exec_find(struct builtin *rt, const char *id, const char *const *argv, struct container **ret);
 /* A path for exec_how, owned by the caller, who removes the file. */
 char *exec_new_pid_file(const struct container *c);
+/* Removes a file of exec_how and frees its path; path may be NULL. */
+void exec_remove_file(char *path);
 void exec_kill(const char *pid_file);

@@ -13,11 +13,8 @@
 
 #include "agent/kubelet/runtime/builtin/exec.h"
 #include "agent/kubelet/runtime/builtin/words.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-#define CONFIG_MAX (4 * 1024 * 1024)
 
 struct runtime_session {
         struct builtin *rt;
@@ -27,7 +24,7 @@ struct runtime_session {
         struct loop_timer *begin;
         struct exec_request q; /* argv is not kept */
         struct runtime_streams streams;
-        char *pid_file, *process; /* process: file of what runs at a terminal */
+        char *pid_file, *process; /* files; see exec_how */
         int terminal;             /* its master; -1: none */
         /* Where crun hands the terminal over: a socket in the container's folder, and its name there. */
         int folder, listener;
@@ -52,13 +49,6 @@ static void close_if(int fd)
                 close(fd);
 }
 
-static void remove_file(char *path)
-{
-        if (path)
-                unlink(path);
-        free(path);
-}
-
 static void session_free(struct runtime_session *s)
 {
         forget_console(s);
@@ -69,8 +59,8 @@ static void session_free(struct runtime_session *s)
                 close_if(s->streams.out);
                 close_if(s->streams.err);
         }
-        remove_file(s->pid_file);
-        remove_file(s->process);
+        exec_remove_file(s->pid_file);
+        exec_remove_file(s->process);
         free(s->container);
         free(s);
 }
@@ -134,14 +124,14 @@ static int open_pipes(struct exec_pipes *p, bool in)
         return (in && pipe2(p->in, O_CLOEXEC)) || pipe2(p->out, O_CLOEXEC) || pipe2(p->err, O_CLOEXEC) ? -errno : 0;
 }
 
-static int start_plain(struct runtime_session *s, const struct container *c, const char *const *argv)
+static int start_plain(struct runtime_session *s, const struct container *c)
 {
         _cleanup_(close_pipes) struct exec_pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
         _cleanup_words_ struct words w = WORDS_NULL;
         struct child_opts opts = {.argv = w.v};
         int r = open_pipes(&p, s->q.in);
 
-        exec_words(c, &(struct exec_how){.pid_file = s->pid_file}, argv, &w);
+        exec_words(c, &(struct exec_how){s->pid_file, s->process, NULL}, &w);
         if (!r)
                 r = loop_timer_new(s->rt->opts.loop, tell_started, s, &s->begin);
         if (r)
@@ -210,54 +200,17 @@ static int listen_for_terminal(struct runtime_session *s, const struct container
         return loop_fd_new(s->rt->opts.loop, s->listener, LOOP_READ, on_knock, s, &s->knock);
 }
 
-static bool has_term(const struct json_object *env)
-{
-        json_array_foreach (env, i, one)
-                if (str_has_prefix(json_object_get_string(one), "TERM="))
-                        return true;
-        return false;
-}
-
-/* The container's own process with another command line. (crun's --env would take the place of all its variables.) */
-static int write_process(struct runtime_session *s, const struct container *c, const char *const *argv)
-{
-        _cleanup_free_ char *path = mem_printf("%s/config.json", c->folder), *text = NULL, *out = NULL;
-        _cleanup_json_ struct json_object *config = NULL;
-        struct json_object *process, *args = json_object_new_array();
-        size_t n;
-        int r = file_read(path, CONFIG_MAX, &text, &n, NULL);
-
-        if (!r)
-                r = json_parse(text, n, &config, NULL);
-        process = json_get(config, "process");
-        for (; *argv; argv++)
-                json_object_array_add(args, json_object_new_string(*argv));
-        if (r || !process) {
-                json_object_put(args);
-                return r ?: -EINVAL;
-        }
-        json_set(process, "args", args);
-        json_set_bool(process, "terminal", true);
-        if (!has_term(json_get(process, "env")))
-                json_object_array_add(json_get(process, "env"), json_object_new_string("TERM=xterm"));
-        out = json_text(process);
-        s->process = mem_printf("%s.json", s->pid_file);
-        return file_write_atomic(s->process, out, strlen(out), 0600, NULL);
-}
-
-static int start_terminal(struct runtime_session *s, const struct container *c, const char *const *argv)
+static int start_terminal(struct runtime_session *s, const struct container *c)
 {
         _cleanup_words_ struct words w = WORDS_NULL;
         struct child_opts opts = {.argv = w.v};
         char console[64];
-        int r = write_process(s, c, argv);
+        int r = listen_for_terminal(s, c);
 
-        if (!r)
-                r = listen_for_terminal(s, c);
         if (r)
                 return r;
         snprintf(console, sizeof(console), "/proc/%d/fd/%d/%s", getpid(), s->folder, s->name);
-        exec_words(c, &(struct exec_how){s->pid_file, console, s->process}, argv, &w);
+        exec_words(c, &(struct exec_how){s->pid_file, s->process, console}, &w);
         return child_start(s->rt->opts.children, &opts, exec_ended, s, &s->child);
 }
 
@@ -273,7 +226,10 @@ int container_exec(void *userdata, const char *id, const struct exec_request *q,
         s = session_new(rt);
         s->q = *q;
         s->pid_file = exec_new_pid_file(c);
-        r = q->tty ? start_terminal(s, c, q->argv) : start_plain(s, c, q->argv);
+        s->process = mem_printf("%s.json", s->pid_file);
+        r = exec_write_process(c, q->argv, q->tty, s->process);
+        if (!r)
+                r = q->tty ? start_terminal(s, c) : start_plain(s, c);
         s->q.argv = NULL;
         if (r)
                 session_free(s);
