@@ -419,6 +419,9 @@ static void command(struct driver *d, struct request *q)
         else if (str_eq(op, "stop"))
                 ops->container_stop(d->rt.rt, id, (int)json_get_i64(q->o, "signal", 0),
                                     (uint64_t)json_get_i64(q->o, "grace", 0), done, q);
+        else if (str_eq(op, "update"))
+                ops->container_update(d->rt.rt, id, &(struct container_resources){-1, -1, -1, -1, -1, -1, -1, NULL},
+                                      done, q);
         else if (str_eq(op, "remove"))
                 ops->container_remove(d->rt.rt, id, done, q);
         else if (str_eq(op, "sandbox_stop"))

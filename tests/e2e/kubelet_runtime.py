@@ -3,6 +3,7 @@
 # runner: timeout=240
 """The kubelet's built-in runtime: sandboxes and containers from beginning to end, with crun and the shim."""
 
+import errno
 import os
 import sys
 
@@ -167,6 +168,16 @@ def alike(lab, d):
     d.good("sandbox_remove", id=sandbox)
 
 
+def removed_twice(d):
+    """What stands in the queue behind a removal finds the container gone."""
+    sandbox = d.pod(12)
+    c = d.running(sandbox, ["sleep", "100"])
+    tags = [d.send(op, id=c) for op in ("remove", "remove", "start", "update", "remove")]
+    results = [d.wait(tag)["result"] for tag in tags]
+    tap.is_(results, [0, 0, -errno.ENOENT, -errno.ENOENT, 0], "removing twice at once is fine; starting and updating what went is refused")
+    d.good("sandbox_remove", id=sandbox)
+
+
 def terminals(d, c):
     answer = d.good("exec", id=c, argv=["sh", "-c", "tty; read x; stty size; echo $TERM $x; exit 3"], tty=True, columns=91, input="typed\n")
     tap.is_((answer["code"], sorted(answer["output"].splitlines())), (3, ["/dev/pts/0", "24 91", "typed", "xterm typed"]),
@@ -304,6 +315,7 @@ def story(lab):
     before = lab.things()
     for part in (isolation, ends, whole_pods, devices, talks, alike, logs, shared_pid, lost_shim):
         part(lab, d)
+    removed_twice(d)
     d = adoption(lab, d)
     tap.is_(lab.settled(before), before, "nothing is left behind: no process, mount, namespace, group or file")
     d = killed_anywhere(lab, d)

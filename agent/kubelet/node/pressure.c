@@ -289,20 +289,23 @@ static void removed(void *userdata, int result, const char *id, const char *mess
                             id, message);
 }
 
-/* Its containers are removed, which would else stay for their logs: what they wrote is what is missing. */
+/* Its containers are removed, which would else stay for their logs: what they wrote is what is missing. One pod at a
+ * time is evicted, and this is asked every second: the removal is asked for once. */
 static bool is_gone(void *userdata, const char *uid)
 {
         const struct node *n = userdata;
         const struct runtime_ops *ops = n->opts.runtime->ops;
         _cleanup_free_ char *volumes = mem_printf("%s/pods/%s/volumes", n->opts.root_dir, uid);
+        static char emptied[64];
         struct runtime_list there;
 
         ops->list(n->opts.runtime->rt, uid, &there);
         for (size_t i = 0; i < there.ncontainers; i++)
                 if (there.containers[i].state == CONTAINER_RUNNING)
                         return false;
-        for (size_t i = 0; i < there.ncontainers; i++)
+        for (size_t i = 0; i < there.ncontainers && !str_eq(emptied, uid); i++)
                 ops->container_remove(n->opts.runtime->rt, there.containers[i].id, removed, NULL);
+        str_copy(emptied, sizeof(emptied), there.ncontainers ? uid : "");
         return !there.ncontainers && access(volumes, F_OK);
 }
 

@@ -251,8 +251,13 @@ static int open_way(const struct container *c)
 static void begin_start(struct operation *op)
 {
         _cleanup_words_ struct words w = WORDS_NULL;
-        int r = op->c->now == CONTAINER_CREATED ? 0 : -EINVAL;
+        int r;
 
+        if (!operation_find(op)) {
+                operation_end(op, -ENOENT, "the container was removed");
+                return;
+        }
+        r = op->c->now == CONTAINER_CREATED ? 0 : -EINVAL;
         if (!r && open_way(op->c) == 0) {
                 runs(op);
                 return;
@@ -405,7 +410,10 @@ static void removed_one(struct operation *op, int result)
 
 static void begin_remove(struct operation *op)
 {
-        container_erase(op, op->c, removed_one);
+        if (operation_find(op))
+                container_erase(op, op->c, removed_one);
+        else
+                operation_end(op, 0, "");
 }
 
 void container_remove(void *userdata, const char *id, runtime_done_fn done, void *done_userdata)
@@ -423,8 +431,13 @@ static void begin_update(struct operation *op)
 {
         const struct cgroups *cg = op->s->rt->opts.cgroups;
         struct err err = ERR_NULL;
-        int r = cgroup_limit(cg, op->c->group, &op->limits, &err);
+        int r;
 
+        if (!operation_find(op)) {
+                operation_end(op, -ENOENT, "the container was removed");
+                return;
+        }
+        r = cgroup_limit(cg, op->c->group, &op->limits, &err);
         if (!r)
                 cgroup_follow(cg, op->c->group);
         operation_end(op, r, err.msg);

@@ -344,7 +344,10 @@ static void launch(struct operation *op)
 
 static void begin_create(struct operation *op)
 {
-        if (op->failure)
+        if (!operation_find(op)) {
+                free(TAKE_PTR(op->failure));
+                operation_end(op, -ENOENT, "the container was removed");
+        } else if (op->failure)
                 container_erase(op, op->c, undone);
         else
                 launch(op);

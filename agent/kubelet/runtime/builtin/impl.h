@@ -34,7 +34,7 @@ struct witness {
 struct operation {
         struct operation *next;
         struct sandbox *s;
-        struct container *c;      /* or NULL */
+        struct container *c;      /* or NULL; see operation_find */
         char id[RUNTIME_ID_SIZE]; /* that done is told */
         void (*begin)(struct operation *op);
         runtime_done_fn done;
@@ -88,6 +88,9 @@ struct container {
 struct operation *operation_new(struct sandbox *s, struct container *c, void (*begin)(struct operation *op),
                                 runtime_done_fn done, void *userdata);
 void operation_queue(struct operation *op);
+/* To be asked when a container's operation begins: looks its container up again, which one that stood before it may have
+ * removed. */
+bool operation_find(struct operation *op);
 /* Tells, takes it off, begins the next one. The sandbox may be gone afterwards when keep is false. */
 void operation_end(struct operation *op, int result, const char *message);
 /* Tells of a call that came to nothing, later. */

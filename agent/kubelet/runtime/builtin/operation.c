@@ -81,6 +81,12 @@ void tell_later(struct builtin *rt, runtime_done_fn done, void *userdata, int re
         loop_post(rt->opts.loop, tell, t);
 }
 
+bool operation_find(struct operation *op)
+{
+        op->c = hashmap_get(&op->s->rt->containers, op->id);
+        return op->c != NULL;
+}
+
 int operation_child(struct operation *op, const char *const *argv, int lock, child_done_fn done)
 {
         struct child_opts opts = {.argv = argv, .lock = lock, .timeout_ms = CHILD_TIMEOUT_MS};
