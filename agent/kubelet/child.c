@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,6 +18,8 @@
 
 #define LIMIT_DEFAULT 65536
 #define LOCK_FD       3
+#define READ_SIZE     16384
+#define READS_A_TURN  8
 
 struct children {
         struct loop *loop;
@@ -50,21 +53,42 @@ static void stream_close(struct stream *s)
                 close(TAKE_FD(s->fd));
 }
 
-/* Reads what is there, and keeps what the limit allows; the rest is read, too, so that nobody waits for it. */
+/* Keeps what the limit allows; the rest is read, too, so that nobody waits for it. Bytes read, 0 when there is no more
+ * for now or for ever. */
+static size_t stream_take(struct stream *s, size_t max)
+{
+        char buf[READ_SIZE];
+        ssize_t n = read(s->fd, buf, MIN(max, sizeof(buf)));
+        size_t room = s->child->limit - MIN(s->said.len, s->child->limit);
+
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                stream_close(s);
+        if (n <= 0)
+                return 0;
+        s->truncated |= (size_t)n > room;
+        strbuf_add(&s->said, buf, MIN((size_t)n, room));
+        return (size_t)n;
+}
+
+/* Whoever writes without end gets his turns, as everybody on the loop does. */
 static void stream_read(void *userdata, unsigned int events)
 {
         struct stream *s = userdata;
-        char buf[16384];
-        ssize_t n;
 
-        while ((n = read(s->fd, buf, sizeof(buf))) > 0) {
-                size_t room = s->child->limit - MIN(s->said.len, s->child->limit);
+        for (int i = 0; i < READS_A_TURN && stream_take(s, READ_SIZE); i++)
+                ;
+}
 
-                s->truncated |= (size_t)n > room;
-                strbuf_add(&s->said, buf, MIN((size_t)n, room));
-        }
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-                stream_close(s);
+/* What is in the pipe now; what others that keep it open add meanwhile does not count. */
+static void stream_read_rest(struct stream *s)
+{
+        int there = 0;
+        size_t left, n = 1;
+
+        if (s->fd < 0 || ioctl(s->fd, FIONREAD, &there))
+                return;
+        for (left = (size_t)there; left && n; left -= n)
+                n = stream_take(s, left);
 }
 
 static int stream_open(struct child *c, struct stream *s, int *ret_other)
@@ -96,10 +120,8 @@ static void child_ended(struct child *c, int status)
         struct child_end end = {.status = status, .timed_out = c->timed_out};
 
         hashmap_del_u64(&c->cs->by_pid, (uint64_t)c->pid);
-        if (c->out.fd >= 0)
-                stream_read(&c->out, LOOP_READ);
-        if (c->err.fd >= 0)
-                stream_read(&c->err, LOOP_READ);
+        stream_read_rest(&c->out);
+        stream_read_rest(&c->err);
         strbuf_reserve(&c->out.said, 0);
         strbuf_reserve(&c->err.said, 0);
         c->out.said.data[c->out.said.len] = c->err.said.data[c->err.said.len] = '\0';

@@ -15,6 +15,7 @@
 
 #include "agent/kubelet/child.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 static struct {
@@ -127,6 +128,38 @@ static void what_holds_the_output_open_is_not_waited_for(void **state)
         assert_true(clock_mono_ms() - began < 1500);
 }
 
+static void tick(void *userdata)
+{
+        int *ticks = userdata;
+
+        ++*ticks;
+}
+
+/* One of them is in a session of its own, and goes on writing when the others are killed. */
+static void who_writes_without_end_stops_nobody(void **state)
+{
+        static const char writers[] = "cat /dev/zero & cat /dev/zero & cat /dev/zero >&2 & setsid cat /dev/zero & ";
+        _cleanup_free_ char *for_ever = mem_printf("%s wait", writers),
+                            *short_lived = mem_printf("%s sleep 0.1", writers);
+        uint64_t began = clock_mono_ms();
+        struct loop_timer *timer[10];
+        int ticks = 0;
+
+        for (size_t i = 0; i < 10; i++) {
+                assert_int_equal(loop_timer_new(world.loop, tick, &ticks, &timer[i]), 0);
+                loop_timer_set(timer[i], 20 * i);
+        }
+        run((struct child_opts){.timeout_ms = 300, .limit = 10}, for_ever);
+        assert_true(world.timed_out && world.truncated);
+        assert_int_equal(ticks, 10);
+        run((struct child_opts){.limit = 10}, short_lived);
+        assert_int_equal(world.status, 0);
+        assert_true(world.truncated);
+        assert_true(clock_mono_ms() - began < 5000);
+        for (size_t i = 0; i < 10; i++)
+                loop_timer_free(timer[i]);
+}
+
 static void a_lock_is_inherited(void **state)
 {
         int lock = memfd_create("lock", MFD_CLOEXEC);
@@ -179,6 +212,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(output_is_bounded_and_nobody_waits_for_the_rest, begin, end),
                 cmocka_unit_test_setup_teardown(who_takes_too_long_is_killed_with_its_children, begin, end),
                 cmocka_unit_test_setup_teardown(what_holds_the_output_open_is_not_waited_for, begin, end),
+                cmocka_unit_test_setup_teardown(who_writes_without_end_stops_nobody, begin, end),
                 cmocka_unit_test_setup_teardown(a_lock_is_inherited, begin, end),
                 cmocka_unit_test_setup_teardown(who_is_forgotten_tells_nobody, begin, end),
                 cmocka_unit_test_setup_teardown(a_program_that_is_not_there_is_an_error, begin, end),
