@@ -153,9 +153,9 @@ def talks(lab, d):
 def alike(lab, d):
     """A command has the user, folder and privileges of the container that it runs in, with a terminal and without."""
     sandbox = d.pod(11)
-    c = d.running(sandbox, ["sleep", "100"], user=1000, group=1001, groups=[2000, 2001], cwd="/tmp")
-    who = ["sh", "-c", "id -u; id -g; id -G; pwd; grep NoNewPrivs /proc/self/status | cut -f2"]
-    wanted = ["1000", "1001", "1001 2000 2001", "/tmp", "1"]
+    c = d.running(sandbox, ["sleep", "100"], user=1000, group=1001, groups=[2000, 2001], cwd="/tmp", oom=500)
+    who = ["sh", "-c", "id -u; id -g; id -G; pwd; grep NoNewPrivs /proc/self/status | cut -f2; cat /proc/self/oom_score_adj"]
+    wanted = ["1000", "1001", "1001 2000 2001", "/tmp", "1", "500"]
     tap.is_(d.good("exec_sync", id=c, argv=who)["output"].splitlines(), wanted, "exec_sync runs as the container does")
     tap.is_(d.good("exec", id=c, argv=who)["output"].splitlines(), wanted, "so does exec")
     tap.is_(d.good("exec", id=c, argv=who, tty=True)["output"].splitlines(), wanted, "also at a terminal")

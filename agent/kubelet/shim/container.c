@@ -295,6 +295,10 @@ int shim_enter(const struct shim_words *w)
         if (pid < 0)
                 return complain(w->cgroup ? w->cgroup : "clone", -pid);
         if (!pid) {
+                int r = w->oom_adj ? write_file("/proc/self/oom_score_adj", w->oom_adj) : 0;
+
+                if (r)
+                        _exit(complain("oom_score_adj", -r));
                 enter_groups(w);
                 exec_command(w);
         }

@@ -57,10 +57,10 @@ static bool amount(const char *word, const char *key, unsigned int *ret)
 static bool take(struct shim_words *w, const char *word)
 {
         return one(word, "dir", &w->dir) || one(word, "cgroup", &w->cgroup) || one(word, "home", &w->home) ||
-               one(word, "v2root", &w->v2root) || one(word, "oom", &w->oom) || one(word, "log", &w->log) ||
-               amount(word, "log_limit", &w->log_limit) || amount(word, "log_files", &w->log_files) ||
-               one(word, "hostname", &w->hostname) || number(word, "lock", &w->lock) ||
-               many(word, "v1", w->v1, sizeof(w->v1) / sizeof(*w->v1), &w->nv1) ||
+               one(word, "v2root", &w->v2root) || one(word, "oom", &w->oom) || one(word, "oom_adj", &w->oom_adj) ||
+               one(word, "log", &w->log) || amount(word, "log_limit", &w->log_limit) ||
+               amount(word, "log_files", &w->log_files) || one(word, "hostname", &w->hostname) ||
+               number(word, "lock", &w->lock) || many(word, "v1", w->v1, sizeof(w->v1) / sizeof(*w->v1), &w->nv1) ||
                many(word, "sysctl", w->sysctl, sizeof(w->sysctl) / sizeof(*w->sysctl), &w->nsysctl) ||
                flag(word, "net", &w->net) || flag(word, "ipc", &w->ipc) || flag(word, "uts", &w->uts) ||
                flag(word, "pid", &w->pid) || flag(word, "tty", &w->tty) || flag(word, "stdin", &w->stdin_open) ||

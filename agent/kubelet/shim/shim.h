@@ -32,6 +32,7 @@ struct shim_words {
         const char *oom;        /* the file whose line "oom_kill N" counts kills; or NULL */
         const char *log;        /* the container's log; or NULL */
         const char *hostname;   /* or NULL */
+        const char *oom_adj;    /* oom_score_adj of a command, which would else have the kubelet's; or NULL */
         const char *v1[8];      /* cgroup.procs files to write oneself into */
         const char *sysctl[32]; /* "net/ipv4/x=1" */
         size_t nv1, nsysctl;

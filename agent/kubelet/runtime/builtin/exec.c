@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -58,6 +59,7 @@ void exec_words(const struct container *c, const struct exec_how *how, struct wo
         const struct cgroups *cg = c->s->rt->opts.cgroups;
         char group[CGROUP_PATH_MAX], v1[CGROUP_CONTROLLERS][CGROUP_PATH_MAX];
         size_t n = cgroup_v1_procs(cg, c->group, v1);
+        int64_t adj = json_get_i64(c->record, "oomScoreAdj", -1);
 
         cgroup_path(cg, c->group, group);
         words_add(w, "%s", c->s->rt->opts.shim);
@@ -65,6 +67,8 @@ void exec_words(const struct container *c, const struct exec_how *how, struct wo
         words_add(w, "cgroup=%s", group);
         for (size_t i = 0; i < n; i++)
                 words_add(w, "v1=%s", v1[i]);
+        if (adj != -1)
+                words_add(w, "oom_adj=%" PRId64, MAX(adj, c->s->rt->oom_score_adj_min));
         words_add(w, "--");
         crun_words(c->s->rt, w);
         words_add(w, "exec");

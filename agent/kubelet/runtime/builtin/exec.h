@@ -23,8 +23,8 @@ struct exec_how {
 /* A command line that enters the container's groups and runs how->process in it. */
 struct words;
 void exec_words(const struct container *c, const struct exec_how *how, struct words *w);
-/* Writes the file of a command in the container: its user, folder, variables and privileges are those of the container's
- * own process. 0 or negative errno. */
+/* Writes the file of a command in the container: its user, folder, variables and privileges are those of the
+ * container's own process. 0 or negative errno. */
 int exec_write_process(const struct container *c, const char *const *argv, bool terminal, const char *path);
 /* 0; -ENOENT: no such container runs; -EINVAL: argv (unless NULL) is empty or too long. */
 int exec_find(struct builtin *rt, const char *id, const char *const *argv, struct container **ret);

@@ -88,8 +88,8 @@ struct container {
 struct operation *operation_new(struct sandbox *s, struct container *c, void (*begin)(struct operation *op),
                                 runtime_done_fn done, void *userdata);
 void operation_queue(struct operation *op);
-/* To be asked when a container's operation begins: looks its container up again, which one that stood before it may have
- * removed. */
+/* To be asked when a container's operation begins: looks its container up again, which one that stood before it may
+ * have removed. */
 bool operation_find(struct operation *op);
 /* Tells, takes it off, begins the next one. The sandbox may be gone afterwards when keep is false. */
 void operation_end(struct operation *op, int result, const char *message);

@@ -116,6 +116,7 @@ struct json_object *container_record(const char *id, const struct container_conf
         json_set_i64(o, "created", clock_wall_ns());
         json_set_str(o, "logPath", c->log_path ?: "");
         json_set_i64(o, "stopSignal", c->stop_signal);
+        json_set_i64(o, "oomScoreAdj", c->resources.oom_score_adj);
         json_set_bool(o, "tty", c->tty);
         json_set_bool(o, "stdin", c->stdin);
         json_set_bool(o, "stdinOnce", c->stdin_once);
