@@ -124,6 +124,16 @@ static void delete (struct worker *w)
 
 /* ---- all of it ---- */
 
+static void wake_successors(struct pods *p)
+{
+        hashmap_foreach (&p->workers, slot) {
+                struct worker *w = slot->value;
+
+                if (w->source == POD_STATIC && !w->admitted)
+                        worker_wake(w);
+        }
+}
+
 static void forget(struct worker *w)
 {
         struct pods *p = w->pods;
@@ -137,6 +147,8 @@ static void forget(struct worker *w)
         if (next)
                 worker_new(p, source, next, &unused);
         json_object_put(next);
+        if (source == POD_STATIC)
+                wake_successors(p);
 }
 
 static void finish(struct worker *w)

@@ -63,6 +63,25 @@ static void admit(struct look *l)
         w->admitted = true;
 }
 
+static bool is_successor_of(const struct worker *w, const struct worker *other)
+{
+        return other != w && other->gone &&
+               str_eq(json_at_str(w->pod, "metadata.name"), json_at_str(other->pod, "metadata.name")) &&
+               str_eq(json_at_str(w->pod, "metadata.namespace"), json_at_str(other->pod, "metadata.namespace"));
+}
+
+/* A static pod whose file has changed is another pod of the same name: ports, host paths and its mirror are one pod's
+ * at a time. Who goes wakes who waits (end.c). */
+static bool waits_for_predecessor(const struct worker *w)
+{
+        if (w->source != POD_STATIC || w->admitted || worker_is_ending(w))
+                return false;
+        hashmap_foreach (&w->pods->workers, slot)
+                if (is_successor_of(w, slot->value))
+                        return true;
+        return false;
+}
+
 static int64_t start_time_s(const struct worker *w)
 {
         const char *text = json_get_str(w->status, "startTime") ?: json_at_str(w->pod, "status.startTime");
@@ -410,6 +429,8 @@ void worker_look(struct worker *w)
                 worker_end(w, true);
                 return;
         }
+        if (waits_for_predecessor(w))
+                return;
         look(&l);
         worker_look_at(w, l.again_ms);
         arena_deinit(&l.mem);

@@ -656,6 +656,26 @@ static void a_static_pod_whose_file_goes_and_comes_back_runs_anew(void **state)
         assert_int_equal(node.deletes, 0);
 }
 
+static void a_changed_static_pod_waits_for_the_end_of_the_one_before(void **state)
+{
+        _cleanup_json_ struct json_object *pod = parse(STATIC_POD), *second = parse(STATIC_POD),
+                                          *third = parse(STATIC_POD);
+
+        json_set_str(json_get(second, "metadata"), "uid", "def");
+        json_set_str(json_get(third, "metadata"), "uid", "ghi");
+        pods_set(node.pods, POD_STATIC, pod);
+        played_settle();
+        pods_gone(node.pods, "abc");
+        pods_set(node.pods, POD_STATIC, second);
+        pods_gone(node.pods, "def"); /* changed again before it has begun */
+        pods_set(node.pods, POD_STATIC, third);
+        played_settle();
+        assert_string_equal(node.log.data,
+                            "run 0; create app/0; start app/0; stop app/0; stop-sandbox; remove-sandbox; "
+                            "run 0; create app/0; start app/0; ");
+        assert_int_equal(played_living("ghi", "app"), 1);
+}
+
 static void what_nobody_wants_is_ended_once_all_sources_have_told(void **state)
 {
         played_add(ONE("web", ""));
@@ -790,6 +810,7 @@ int main(void)
                 TEST(status_is_told_in_few_calls),
                 TEST(a_static_pods_status_is_told_under_its_mirror),
                 TEST(a_static_pod_whose_file_goes_and_comes_back_runs_anew),
+                TEST(a_changed_static_pod_waits_for_the_end_of_the_one_before),
                 TEST(what_nobody_wants_is_ended_once_all_sources_have_told),
                 cmocka_unit_test(a_kill_at_any_step_restarts_nothing_and_leaves_nothing),
                 TEST(a_restarted_kubelet_keeps_restart_counts_and_what_was_told),
