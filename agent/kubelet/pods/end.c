@@ -42,6 +42,13 @@ static void volumes_are_gone(void *ticket, int result, const char *message)
         worker_wake(w);
 }
 
+/* The last words of its containers lie beside the volumes and go with them: until the API has them, the next kubelet
+ * may need them. A pod that went for want of room gives it back at once. */
+static bool may_lose_volumes(const struct worker *w)
+{
+        return w->gone || w->disrupted || teller_is_done(&w->teller);
+}
+
 static bool volumes_gone(struct worker *w)
 {
         if (!w->volumes_removed && !w->volumes_ticket)
@@ -167,7 +174,8 @@ void worker_end(struct worker *w, bool remove_all)
                 return;
         }
         if (!remove_all) { /* its containers stay, for their logs */
-                volumes_gone(w);
+                if (may_lose_volumes(w))
+                        volumes_gone(w);
                 return;
         }
         if (!w->gone && !teller_is_done(&w->teller))

@@ -175,6 +175,32 @@ static void a_job_ends_and_keeps_its_container_for_the_log(void **state)
         assert_string_equal(node.told.data, "Pending Running Succeeded ");
 }
 
+static void volumes_of_a_job_stay_until_its_end_is_told(void **state)
+{
+        played_add("{\"metadata\": {\"name\": \"job\"}, \"spec\": {\"restartPolicy\": \"Never\", \"containers\": "
+                   "[{\"name\": \"app\", \"image\": \"busybox\"}]}}");
+        played_settle();
+        node.api_away = true;
+        played_exit("job", "app", 1);
+        played_settle();
+        assert_int_equal(node.volumes_removed, 0);
+        node.api_away = false;
+        pods_tell_again(node.pods);
+        played_settle();
+        assert_string_equal(played_status("job", "phase"), "Failed");
+        assert_int_equal(node.volumes_removed, 1);
+}
+
+static void an_evicted_pod_gives_its_volumes_back_at_once(void **state)
+{
+        played_add(ONE("web", ""));
+        played_settle();
+        node.api_away = true;
+        pods_evict(node.pods, "web", "Evicted", "The node was low on resource: ephemeral-storage.", 0);
+        played_settle();
+        assert_int_equal(node.volumes_removed, 1);
+}
+
 static void what_ends_before_its_start_is_told_has_run(void **state)
 {
         played_add("{\"metadata\": {\"name\": \"job\"}, \"spec\": {\"restartPolicy\": \"Never\", \"containers\": "
@@ -777,6 +803,8 @@ int main(void)
                 TEST(a_pod_that_was_deleted_by_force_is_ended_all_the_same),
                 TEST(a_pod_deleted_before_it_began_never_begins),
                 TEST(a_job_ends_and_keeps_its_container_for_the_log),
+                TEST(volumes_of_a_job_stay_until_its_end_is_told),
+                TEST(an_evicted_pod_gives_its_volumes_back_at_once),
                 TEST(what_ends_before_its_start_is_told_has_run),
                 TEST(containers_end_together_and_sidecars_after_them),
                 TEST(an_image_that_is_missing_is_pulled),
