@@ -113,6 +113,11 @@ int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err
         return played->mount_result ? err_set(reterr, played->mount_result, "%s", played->mount_message) : 0;
 }
 
+int volumes_refresh(struct volumes *v, const struct json_object *pod, struct err *reterr)
+{
+        return volumes_prepare(v, pod, reterr);
+}
+
 static void answer_removal(struct answer *a, bool killed)
 {
         a->removed(a->userdata, 0, "");

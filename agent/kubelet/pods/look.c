@@ -222,13 +222,15 @@ static void mount_volumes(struct look *l)
 {
         struct worker *w = l->w;
         _cleanup_json_ struct json_object *pod = NULL;
+        int (*prepare)(struct volumes * v, const struct json_object *pod, struct err *reterr) =
+                w->mounted ? volumes_refresh : volumes_prepare;
         struct err err = ERR_NULL;
         int r;
 
         if ((w->mounted && !w->remount) || (!w->remount && w->mount_again_ms > l->now_ms))
                 return;
         pod = worker_whole_pod(w);
-        r = volumes_prepare(w->pods->opts.volumes, pod, &err);
+        r = prepare(w->pods->opts.volumes, pod, &err);
         w->remount = false;
         if (r) {
                 mount_failed(l, r, err.msg);

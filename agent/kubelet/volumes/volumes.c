@@ -136,24 +136,26 @@ void volumes_free(struct volumes *v)
         free(v);
 }
 
-static int prepare(struct volumes *v, const struct json_object *pod, const struct json_object *volume,
+static int prepare(struct volumes *v, const struct json_object *pod, const struct json_object *volume, bool again,
                    struct err *reterr)
 {
         _cleanup_volume_ struct volume vol = {0};
         int r = volume_of(v, pod, volume, &vol, reterr);
 
-        return r ?: kind_called(vol.kind)->prepare(&vol, reterr);
+        if (r || (again && str_eq(vol.kind, "hostPath")))
+                return r;
+        return kind_called(vol.kind)->prepare(&vol, reterr);
 }
 
 /* All that can be done is done, so that a token is under way while a ConfigMap is waited for; the first that is wrong
  * is told, and what cannot come by itself before what may. */
-int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err *reterr)
+static int prepare_all(struct volumes *v, const struct json_object *pod, bool again, struct err *reterr)
 {
         struct err err = ERR_NULL;
         int result = 0;
 
         json_array_foreach (json_at(pod, "spec.volumes"), i, volume) {
-                int r = prepare(v, pod, volume, &err);
+                int r = prepare(v, pod, volume, again, &err);
 
                 if (!r || (result && (result != -EAGAIN || r == -EAGAIN)))
                         continue;
@@ -161,6 +163,16 @@ int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err
                                  json_get_str(volume, "name") ?: "", err.msg);
         }
         return result;
+}
+
+int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err *reterr)
+{
+        return prepare_all(v, pod, false, reterr);
+}
+
+int volumes_refresh(struct volumes *v, const struct json_object *pod, struct err *reterr)
+{
+        return prepare_all(v, pod, true, reterr);
 }
 
 static int make_target(const char *target, bool folder, struct err *reterr)

@@ -32,12 +32,14 @@ void volumes_free(struct volumes *v);
 DEFINE_CLEANUP(struct volumes *, volumes_free)
 
 /*
- * Brings all volumes of the pod to what it asks for; to be called before containers are started, and again whenever its
- * objects change. pod: with status.podIP(s) and hostIP filled in for downward API. 0; -EAGAIN: something is not there
- * yet, and changed() will tell (message says what: "configmap \"x\" not found"); or negative errno with what is wrong
- * (FailedMount).
+ * Brings all volumes of the pod to what it asks for; to be called before containers are started. pod: with
+ * status.podIP(s) and hostIP filled in for downward API. 0; -EAGAIN: something is not there yet, and changed() will
+ * tell (message says what: "configmap \"x\" not found"); or negative errno with what is wrong (FailedMount).
  */
 int volumes_prepare(struct volumes *v, const struct json_object *pod, struct err *reterr);
+/* The same again, whenever the pod or its objects change. Host paths are mounted then and not looked at any more: one
+ * on a network disk that has died would keep the whole kubelet waiting. */
+int volumes_refresh(struct volumes *v, const struct json_object *pod, struct err *reterr);
 
 /*
  * The source of one mount: a path that is safe to bind. sub_path (NULL: none) is walked below the volume without

@@ -293,6 +293,19 @@ static char *in_volume(const char *path)
         return arena_printf(&world.mem, "%s/pods/u-1/volumes/emptyDir/v/%s", world.root, path);
 }
 
+static void a_host_path_that_is_mounted_is_not_looked_at_again(void **state)
+{
+        const char *path = at("away");
+        _cleanup_json_ struct json_object *pod = pod_with(
+                arena_printf(&world.mem, "\"hostPath\":{\"path\":\"%s\",\"type\":\"DirectoryOrCreate\"}", path), "");
+
+        assert_int_equal(volumes_prepare(world.volumes, pod, NULL), 0);
+        assert_true(there(path));
+        assert_int_equal(rmdir(path), 0);
+        assert_int_equal(volumes_refresh(world.volumes, pod, NULL), 0);
+        assert_false(there(path));
+}
+
 static void sub_paths_stay_in_their_volume(void **state)
 {
         static const struct {
@@ -607,6 +620,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(an_empty_dir_in_memory_has_a_size, setup, teardown),
                 cmocka_unit_test_setup_teardown(usage_counts_what_lies_on_the_disk, setup, teardown),
                 cmocka_unit_test_setup_teardown(host_paths_are_checked_in_upstreams_words, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_host_path_that_is_mounted_is_not_looked_at_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(sub_paths_stay_in_their_volume, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_made_for_a_sub_path_has_the_volumes_mode, setup, teardown),
                 cmocka_unit_test_setup_teardown(no_race_leads_out_of_a_volume, setup, teardown),
