@@ -39,7 +39,7 @@ def lines(path):
 def groups(name):
     """cgroups of that cluster, in all hierarchies."""
     mounts = [line.split()[1] for line in lines("/proc/self/mounts") if line.split()[2] in ("cgroup", "cgroup2")]
-    return [folder for mount in mounts for folder, _, _ in os.walk(f"{mount}/fairlead.{name}")]
+    return [folder for mount in mounts for folder, _, _ in os.walk(f"{mount}/fairlead+{name}")]
 
 
 def processes(name):
@@ -50,7 +50,7 @@ def processes(name):
         try:
             if not alive(int(pid)):
                 continue
-            if any(f"/fairlead.{name}/" in line for line in lines(f"/proc/{pid}/cgroup")):
+            if any(f"/fairlead+{name}/" in line for line in lines(f"/proc/{pid}/cgroup")):
                 found.append(pid)
             elif f"{CLUSTERS}/{name}/" in " ".join(lines(f"/proc/{pid}/cmdline")):
                 found.append(pid)

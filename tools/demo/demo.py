@@ -213,7 +213,7 @@ def memory_of(cluster_name, name):
                 if os.path.basename(file.read().split("\0")[0]) != name:
                     continue
             with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-                if f"/fairlead.{cluster_name}/" not in file.read():
+                if f"/fairlead+{cluster_name}/" not in file.read():
                     continue
             with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
                 total += next(int(line.split()[1]) for line in file if line.startswith("Pss:")) / 1024

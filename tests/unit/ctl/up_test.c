@@ -10,8 +10,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ctl/up/remove.h"
 #include "ctl/up/spec.h"
 
 static struct cluster cluster_of(unsigned number, bool v4, bool v6)
@@ -200,6 +202,75 @@ static void hierarchies_are_those_that_limit_pods(void **state)
         }
 }
 
+/* ---- groups, as folders with the files that the kernel would have there */
+
+static void put_file(const char *mount, const char *name, const char *text)
+{
+        _cleanup_free_ char *path = mem_printf("%s/%s", mount, name);
+
+        assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+}
+
+static void put_group(const char *mount, const char *group)
+{
+        _cleanup_free_ char *path = mem_printf("%s/%s", mount, group), *procs = mem_printf("%s/cgroup.procs", group),
+                            *kill = mem_printf("%s/cgroup.kill", group);
+
+        assert_int_equal(file_mkdirs(path, 0700, NULL), 0);
+        put_file(mount, procs, "1\n");
+        put_file(mount, kill, "");
+}
+
+static bool was_killed(const char *mount, const char *group)
+{
+        _cleanup_free_ char *path = mem_printf("%s/%s/cgroup.kill", mount, group), *text = NULL;
+
+        assert_int_equal(file_read(path, 16, &text, NULL, NULL), 0);
+        return str_eq(text, "1");
+}
+
+static int note_name(void *userdata, const char *name)
+{
+        struct strbuf *b = userdata;
+
+        strbuf_printf(b, "%s ", name);
+        return 0;
+}
+
+static int remove_at_once(const struct hierarchies *h, const char *group, struct err *reterr)
+{
+        struct groups_end end = {0};
+
+        return groups_remove(h, group, 0, &end, reterr);
+}
+
+static void groups_of_others_are_left_alone(void **state)
+{
+        char mount[] = "/tmp/up-test-XXXXXX";
+        struct hierarchies h = {.n = 1};
+        _cleanup_strbuf_ struct strbuf names = STRBUF_NULL;
+        struct err err = ERR_NULL;
+        size_t files = 0;
+
+        str_copy(h.items[0].mount, sizeof(h.items[0].mount), mkdtemp(mount));
+        put_group(mount, "fairlead.slice"); /* a systemd unit of that name */
+        put_group(mount, "fairlead.dev");
+        put_group(mount, "fairlead+theirs"); /* the prefix alone proves nothing */
+        put_group(mount, "fairlead+ours");
+        assert_int_equal(groups_make(&h, "fairlead+ours/node-1", &err), 0);
+        assert_int_equal(groups_each(&h, note_name, &names), 0);
+        assert_string_equal(names.data, "ours ");
+
+        assert_int_equal(remove_at_once(&h, "fairlead+theirs", &err), -EPERM);
+        assert_non_null(strstr(err.msg, "not made by fairctl"));
+        assert_int_equal(remove_at_once(&h, "fairlead.slice", &err), -EPERM);
+        assert_int_equal(remove_at_once(&h, "fairlead+ours", &err), -EBUSY); /* these are folders with files */
+        assert_false(was_killed(mount, "fairlead+theirs"));
+        assert_false(was_killed(mount, "fairlead.slice"));
+        assert_true(was_killed(mount, "fairlead+ours"));
+        assert_int_equal(remove_folder(mount, &files, NULL), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -210,6 +281,7 @@ int main(void)
                 cmocka_unit_test(networks_have_the_families_of_the_cluster),
                 cmocka_unit_test(machines_are_found_by_name),
                 cmocka_unit_test(hierarchies_are_those_that_limit_pods),
+                cmocka_unit_test(groups_of_others_are_left_alone),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,9 +238,10 @@ static int with_group_alone(void *userdata, const char *name)
 int clusters_each(int (*fn)(void *userdata, const char *name), void *userdata)
 {
         struct leftovers l = {fn, userdata};
+        struct hierarchies h;
         int r = each_folder(fn, userdata);
 
-        return r ? r : groups_each(with_group_alone, &l);
+        return r || hierarchies_find(&h, NULL) ? r : groups_each(&h, with_group_alone, &l);
 }
 
 struct numbers {

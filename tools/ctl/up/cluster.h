@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A cluster of this machine: what it is made of, where it is kept, and its addresses. Everything of it is below its
- * folder, /var/lib/fairlead/clusters/NAME, in the cgroup fairlead.NAME of each hierarchy, and in namespaces of its own.
+ * folder, /var/lib/fairlead/clusters/NAME, in the cgroup fairlead+NAME of each hierarchy, and in namespaces of its own.
  *
  *     NAME/cluster.json        what was asked for
  *     NAME/kubeconfig          the administrator's, for the host
@@ -20,7 +20,7 @@
 #define CLUSTER_DEFAULT "fairlead"
 #define CLUSTER_NODES   100
 #define CLUSTER_NUMBERS 60
-#define CLUSTER_GROUP   "fairlead."
+#define CLUSTER_GROUP   "fairlead+" /* no systemd unit's: their names have no + (and fairlead.slice may be one) */
 
 struct cluster {
         char name[24];

@@ -53,7 +53,7 @@ static int take_down(const char *name, bool keep, struct err *reterr)
         int r = hierarchies_find(&h, reterr);
 
         if (!r)
-                r = cluster_lock(name, groups_exist(&h, group), &c, reterr);
+                r = cluster_lock(name, groups_exist(&h, group) && groups_are_ours(&h, group), &c, reterr);
         if (!r)
                 r = remove_group(&h, group, &done, reterr);
         if (!r)

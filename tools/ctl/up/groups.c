@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 
 #define PATH_SIZE  640
 #define TEXT_LIMIT (1 << 20)
+#define MARK       "user.fairlead.cluster" /* its value is the cluster's name */
 
 /* ---- hierarchies */
 
@@ -196,6 +198,23 @@ static int make_path(const struct hierarchy *h, const char *path)
         return r;
 }
 
+/* The v2 group of the cluster that a machine's group is of. The caller frees it. */
+static char *cluster_group(const struct hierarchies *h, const char *path)
+{
+        return mem_printf("%s/%.*s", h->items[0].mount, (int)strcspn(path, "/"), path);
+}
+
+static int mark(const struct hierarchies *h, const char *path, struct err *reterr)
+{
+        _cleanup_free_ char *group = cluster_group(h, path);
+        const char *name = strrchr(group, '/') + 1;
+
+        if (setxattr(group, MARK, name, strlen(name), 0))
+                return err_set(reterr, -errno, "the cgroup %s cannot be marked as fairctl's: %s", group,
+                               strerror(errno));
+        return 0;
+}
+
 int groups_make(const struct hierarchies *h, const char *path, struct err *reterr)
 {
         for (size_t i = 0; i < h->n; i++) {
@@ -205,7 +224,7 @@ int groups_make(const struct hierarchies *h, const char *path, struct err *reter
                         return err_set(reterr, r, "the cgroup %s/%s cannot be made: %s", h->items[i].mount, path,
                                        strerror(-r));
         }
-        return 0;
+        return mark(h, path, reterr);
 }
 
 int groups_enter(const struct hierarchies *h, const char *path, struct err *reterr)
@@ -272,6 +291,19 @@ size_t groups_processes(const struct hierarchies *h, const char *path)
         return n;
 }
 
+bool groups_are_ours(const struct hierarchies *h, const char *path)
+{
+        _cleanup_free_ char *group = cluster_group(h, path);
+        const char *name = strrchr(group, '/') + 1;
+        char value[64];
+        ssize_t n = getxattr(group, MARK, value, sizeof(value));
+
+        if (n >= 0)
+                return (size_t)n == strlen(name) && !memcmp(value, name, (size_t)n);
+        /* One that was just made when its maker died has no mark, and nobody in it. */
+        return groups_processes(h, name) == 0;
+}
+
 struct each_process {
         void (*fn)(void *userdata, const char *pid);
         void *userdata;
@@ -306,6 +338,8 @@ int groups_remove(const struct hierarchies *h, const char *path, unsigned patien
         uint64_t end = clock_mono_ms() + patience_ms;
         _cleanup_free_ char *v2 = mem_printf("%s/%s", h->items[0].mount, path);
 
+        if (!groups_are_ours(h, path))
+                return err_set(reterr, -EPERM, "the cgroup %s was not made by fairctl: it is left alone", v2);
         ret->processes += groups_processes(h, path);
         for (;;) {
                 bool left = false;
@@ -338,17 +372,16 @@ bool groups_exist(const struct hierarchies *h, const char *path)
         return found;
 }
 
-int groups_each(int (*fn)(void *userdata, const char *name), void *userdata)
+int groups_each(const struct hierarchies *h, int (*fn)(void *userdata, const char *name), void *userdata)
 {
-        struct hierarchies h;
+        DIR *dir = opendir(h->items[0].mount);
         struct dirent *e;
-        int r = hierarchies_find(&h, NULL);
-        DIR *dir = r ? NULL : opendir(h.items[0].mount);
+        int r = 0;
 
-        for (r = 0; dir && !r && (e = readdir(dir));) {
+        while (dir && !r && (e = readdir(dir))) {
                 const char *name = str_after(e->d_name, CLUSTER_GROUP);
 
-                if (name && !cluster_name_error(name))
+                if (name && !cluster_name_error(name) && groups_are_ours(h, e->d_name))
                         r = fn(userdata, name);
         }
         if (dir)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cgroups of a cluster, fairlead.NAME/MACHINE in the v2 hierarchy and in those v1 hierarchies whose controllers pods
- * are limited by. Every process of a cluster is born in them, so that killing the group leaves none.
+ * cgroups of a cluster, fairlead+NAME/MACHINE in the v2 hierarchy and in those v1 hierarchies whose controllers pods
+ * are limited by. Every process of a cluster is born in them, so that killing the group leaves none. The cluster's v2
+ * group bears a mark, an extended attribute: nothing is killed in a group without it, whatever its name is.
  */
 #pragma once
 
@@ -28,12 +29,12 @@ int hierarchies_find(struct hierarchies *ret, struct err *reterr);
 /* The same from the text of a mountinfo file, which is not changed. */
 int hierarchies_parse(const char *mountinfo, struct hierarchies *ret, struct err *reterr);
 
-/* Makes the group of that machine ("fairlead.dev/node-1") in all of them. 0 or negative errno. */
+/* Makes the group of that machine ("fairlead+dev/node-1") in all of them. 0 or negative errno. */
 int groups_make(const struct hierarchies *h, const char *path, struct err *reterr);
 /* Moves the calling process into it. 0 or negative errno. */
 int groups_enter(const struct hierarchies *h, const char *path, struct err *reterr);
 /* Kills every process of the group and below, and removes it. Waits up to patience_ms for the end of what dies. Counts
- * what it has killed and removed. 0, or -EBUSY with the group that stays. */
+ * what it has killed and removed. 0, -EBUSY with the group that stays, or -EPERM: it is somebody else's. */
 struct groups_end {
         size_t processes, groups;
 };
@@ -45,5 +46,7 @@ size_t groups_processes(const struct hierarchies *h, const char *path);
 void groups_each_process(const struct hierarchies *h, const char *path, void (*fn)(void *userdata, const char *pid),
                          void *userdata);
 bool groups_exist(const struct hierarchies *h, const char *path);
-/* Calls fn with the name of each cluster that has a group. */
-int groups_each(int (*fn)(void *userdata, const char *name), void *userdata);
+/* Is the group, or what there is of it, fairctl's: marked, or without processes? */
+bool groups_are_ours(const struct hierarchies *h, const char *path);
+/* Calls fn with the name of each cluster that has a group of fairctl's. */
+int groups_each(const struct hierarchies *h, int (*fn)(void *userdata, const char *name), void *userdata);

@@ -38,7 +38,7 @@ int machines_each(const struct cluster *c, int (*fn)(void *userdata, const struc
 
 /* MACHINE/FILE; file NULL: the folder. The caller frees it. */
 char *machine_path(const struct cluster *c, const struct machine *m, const char *file);
-/* "fairlead.dev/node-1". The caller frees it. */
+/* "fairlead+dev/node-1". The caller frees it. */
 char *machine_group(const struct cluster *c, const struct machine *m);
 
 /* Its addresses, those of the cluster's families with a comma between them. Returns buf. */

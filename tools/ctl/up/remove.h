@@ -10,7 +10,7 @@ struct removed {
         size_t files;
 };
 
-/* Kills what runs in the group of the cluster or of one of its machines ("fairlead.dev", "fairlead.dev/node-1") and
+/* Kills what runs in the group of the cluster or of one of its machines ("fairlead+dev", "fairlead+dev/node-1") and
  * removes it. 0, or negative errno with what stays: processes, or namespaces that somebody else holds. */
 int remove_group(const struct hierarchies *h, const char *group, struct removed *ret, struct err *reterr);
 /* Removes a folder with all that is in it, on that file system. 0 or negative errno with the first that stays. */
