@@ -40,8 +40,9 @@ struct kubelet_server {
         struct loop *streams;
         pthread_t streams_thread;
         bool streams_running;
-        pthread_mutex_t lock;          /* asks */
+        pthread_mutex_t lock;          /* asks, ending */
         struct ask *asks;              /* not answered yet */
+        bool ending;                   /* no more of them are taken */
         struct remote *remotes;        /* of the kubelet's loop: those that have a session of the runtime */
         struct stream_client *clients; /* of the streams' loop */
         struct logwatch *logwatch;     /* of the streams' loop */

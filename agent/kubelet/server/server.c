@@ -131,22 +131,39 @@ static void run_ask(void *userdata)
         free(a);
 }
 
+/* Among those that the end of the server must answer. false: it is too late for that. */
+static bool enlist(struct kubelet_server *s, struct ask *a)
+{
+        bool late;
+
+        pthread_mutex_lock(&s->lock);
+        late = s->ending;
+        if (!late) {
+                a->next = s->asks;
+                if (a->next)
+                        a->next->prev = a;
+                s->asks = a;
+                http_later(a->req);
+        }
+        pthread_mutex_unlock(&s->lock);
+        return !late;
+}
+
 static void hand_over(struct kubelet_server *s, const struct http_request *req, const struct endpoint *e,
-                      const char *const *segments, size_t n)
+                      const char *const *segments, size_t n, struct http_response *res)
 {
         struct ask *a = mem_new(struct ask);
 
         *a = (struct ask){.s = server_ref(s), .req = req, .handle = e->handle, .nsegments = n};
         for (size_t i = 0; i < n; i++)
                 a->segments[i] = segments[i];
-        http_later(req);
-        pthread_mutex_lock(&s->lock);
-        a->next = s->asks;
-        if (a->next)
-                a->next->prev = a;
-        s->asks = a;
-        pthread_mutex_unlock(&s->lock);
-        loop_post(s->opts.loop, run_ask, a);
+        if (enlist(s, a)) {
+                loop_post(s->opts.loop, run_ask, a);
+                return;
+        }
+        fill_error(s, 503, "the kubelet is ending", res);
+        server_unref(s);
+        free(a);
 }
 
 static bool method_fits(const char *methods, const char *method)
@@ -172,7 +189,7 @@ static void handle(void *userdata, const struct http_request *req, struct http_r
         else if (!method_fits(e->methods, req->method))
                 fill_error(s, 405, "405: Method Not Allowed", res);
         else
-                hand_over(s, req, e, segments + 1, (size_t)n - 1);
+                hand_over(s, req, e, segments + 1, (size_t)n - 1, res);
 }
 
 static enum http_where classify(void *userdata, const struct http_request *req)
@@ -307,13 +324,14 @@ uint16_t kubelet_server_port(const struct kubelet_server *s)
         return http_server_port(s->http);
 }
 
-/* What waits for this loop, which does not turn any more, is answered here. */
+/* What waits for this loop, which does not turn any more, is answered here; what still comes, at once. */
 static void answer_all(struct kubelet_server *s)
 {
         struct ask *a;
 
         do {
                 pthread_mutex_lock(&s->lock);
+                s->ending = true;
                 a = s->asks;
                 pthread_mutex_unlock(&s->lock);
                 if (a)
