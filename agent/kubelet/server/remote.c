@@ -15,11 +15,13 @@
 #include "agent/kubelet/server/impl.h"
 #include "agent/kubelet/server/remote.h"
 #include "agent/kubelet/server/upgrade.h"
+#include "agent/kubelet/server/url.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define STREAMS_WAIT_MS 30000 /* upstream's DefaultStreamCreationTimeout */
-#define COMMAND_MAX     65536
+#define COMMAND_MAX     65536 /* of the query, escapes and all */
+#define WORDS_MOST      512   /* what the runtime takes */
 
 struct remote {
         struct stream_client client;
@@ -455,19 +457,25 @@ static void begin(void *userdata)
 
 /* ---- the request, on the kubelet's loop ---- */
 
-static const char *const *take_command(struct ask *a, struct arena *mem)
+/* NULL: *ret_why says why. */
+static const char *const *take_command(struct ask *a, struct arena *mem, const char **ret_why)
 {
-        const char **argv;
-        size_t n = 0, len = 0;
+        const char *query = a->req->query;
+        const char *const *argv;
+        int n;
 
-        while (ask_param(a, "command", n))
-                len += strlen(ask_param(a, "command", n++));
-        if (!n || len > COMMAND_MAX)
+        *ret_why = "the command is too long";
+        if (strlen(query) > COMMAND_MAX)
                 return NULL;
-        argv = arena_array(mem, const char *, n + 1);
-        for (size_t i = 0; i < n; i++)
-                argv[i] = arena_strdup(mem, ask_param(a, "command", i));
-        return argv;
+        n = url_params(query, "command", WORDS_MOST, &argv, mem);
+        if (n > 0)
+                return argv;
+        if (!n)
+                *ret_why = "you must specify at least 1 command";
+        else
+                *ret_why = arena_printf(mem, "the command has more than %d words, or one that cannot be decoded",
+                                        WORDS_MOST);
+        return NULL;
 }
 
 /* false: it was answered. */
@@ -539,18 +547,18 @@ static void remote_get(struct ask *a, bool exec)
         struct upgrade *up = arena_new(a->req->arena, struct upgrade);
         struct container_status c;
         struct remote *r;
-        const char *why = NULL;
+        const char *why = NULL, *why_not = NULL;
         int status;
 
         if (!find_container(a, &c))
                 return;
         status = upgrade_choose(a->req, UPGRADE_REMOTE, up, &why);
         r = remote_new(a, &c, up);
-        r->argv = exec ? take_command(a, &r->mem) : NULL;
+        r->argv = exec ? take_command(a, &r->mem, &why_not) : NULL;
         if (!r->in && !r->out && !r->err)
                 status = 400, why = "you must specify at least 1 of stdin, stdout, stderr";
         if (exec && !r->argv)
-                status = 400, why = "you must specify at least 1 command";
+                status = 400, why = why_not;
         if (!status) {
                 answer(a, r, up);
                 return;

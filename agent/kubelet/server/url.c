@@ -43,6 +43,36 @@ const char *url_param(const char *query, const char *name, size_t i, struct aren
         return NULL;
 }
 
+static size_t count_pieces(const char *query)
+{
+        size_t n = 1;
+
+        for (const char *p = query; (p = strchr(p, '&')); p++)
+                n++;
+        return n;
+}
+
+int url_params(const char *query, const char *name, size_t max, const char *const **ret, struct arena *mem)
+{
+        const char **values = arena_array(mem, const char *, MIN(count_pieces(query), max) + 1);
+        size_t n = 0;
+
+        for (struct str_span piece; str_split(&query, '&', &piece);) {
+                const char *is = memchr(piece.s, '=', piece.n), *end = piece.s + piece.n;
+
+                if (!str_eq(url_decode(piece.s, (size_t)((is ?: end) - piece.s), true, mem), name))
+                        continue;
+                if (n == max)
+                        return -1;
+                values[n] = is ? url_decode(is + 1, (size_t)(end - is - 1), true, mem) : "";
+                if (!values[n++])
+                        return -1;
+        }
+        values[n] = NULL;
+        *ret = values;
+        return (int)n;
+}
+
 int url_segments(const char *path, const char **ret, size_t max, struct arena *mem)
 {
         const char *rest = *path == '/' ? path + 1 : path;

@@ -123,6 +123,28 @@ static void paths_and_queries_are_decoded(void **state)
         arena_deinit(&mem);
 }
 
+/* Each word is decoded once: a walk for each of them would take gigabytes. */
+static void many_words_are_one_walk(void **state)
+{
+        struct arena mem = ARENA_NULL;
+        _cleanup_strbuf_ struct strbuf query = STRBUF_NULL;
+        const char *const *words;
+
+        for (int i = 0; i < 6500; i++)
+                strbuf_printf(&query, "%scommand=%d", i ? "&" : "", i);
+        assert_int_equal(url_params(query.data, "command", 6500, &words, &mem), 6500);
+        assert_string_equal(words[6499], "6499");
+        assert_null(words[6500]);
+        assert_true(mem.total < 1 << 20);
+        assert_int_equal(url_params(query.data, "command", 6499, &words, &mem), -1);
+        assert_int_equal(url_params("command=a&x=%00&command=b+c&command", "command", 9, &words, &mem), 3);
+        assert_string_equal(words[1], "b c");
+        assert_string_equal(words[2], "");
+        assert_int_equal(url_params("command=a&command=%00", "command", 9, &words, &mem), -1);
+        assert_int_equal(url_params("", "command", 9, &words, &mem), 0);
+        arena_deinit(&mem);
+}
+
 static void the_end_is_told_in_words_of_the_version(void **state)
 {
         static const struct {
@@ -181,6 +203,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(protocols_are_chosen_by_headers),
                 cmocka_unit_test(paths_and_queries_are_decoded),
+                cmocka_unit_test(many_words_are_one_walk),
                 cmocka_unit_test(the_end_is_told_in_words_of_the_version),
                 cmocka_unit_test(sizes_come_in_any_pieces),
         };
