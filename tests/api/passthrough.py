@@ -374,6 +374,24 @@ def broken_kubelets(server):
         waiting[0].close()
 
 
+def endless_errors(server, kubelet):
+    def never_ends(h):
+        h.begin_chunks(500)
+        try:
+            h.chunk(b"disk full")
+            h.connection.settimeout(30)
+            h.connection.recv(1)
+        except OSError:
+            pass
+        h.close_connection = True
+
+    kubelet.on("/containerLogs/default/web/", never_ends)
+    begin = time.monotonic()
+    tap.is_(message(server.get(NS + "/pods/web/log")), (500, "InternalError", "Internal error occurred: disk full"),
+            "an error whose text does not end is told")
+    tap.ok(4 < time.monotonic() - begin < 9, "after five seconds")
+
+
 # ---- proxies ----
 
 def proxies(server, kubelet):
@@ -457,6 +475,7 @@ def main():
         for story in (logs, log_checks, follow, slow_reader, fast_and_broken, exec_sessions, endings):
             story(server, kubelet)
         broken_kubelets(server)
+        endless_errors(server, kubelet)
         proxies(server, kubelet)
         with_kubectl(server, kubelet)
         stopping(server, kubelet)

@@ -58,8 +58,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def begin_chunks(self):
-        self.send_response(200)
+    def begin_chunks(self, status=200):
+        self.send_response(status)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 

@@ -77,14 +77,19 @@ static enum session_step fail(struct session *s, const char *why)
         return SESSION_END;
 }
 
+static enum session_step begin_sending(struct session *s)
+{
+        loop_timer_set(s->timer, PROXY_SEND_MS);
+        s->state = SESSION_SEND;
+        return SESSION_AGAIN;
+}
+
 static enum session_step begin_tls(struct session *s)
 {
         struct err err = ERR_NULL;
 
-        if (s->tls == PROXY_PLAIN) {
-                s->state = SESSION_SEND;
-                return SESSION_AGAIN;
-        }
+        if (s->tls == PROXY_PLAIN)
+                return begin_sending(s);
         s->creds = proxy_creds_get(s->proxy, s->tls, &err);
         if (!s->creds)
                 return fail(s, err.msg);
@@ -120,10 +125,7 @@ static enum session_step step_handshake(struct session *s)
 
         if (r == -EAGAIN)
                 return backend_wants_write(&s->backend) ? SESSION_WAIT_WRITE : SESSION_WAIT_READ;
-        if (r)
-                return fail(s, err.msg);
-        s->state = SESSION_SEND;
-        return SESSION_AGAIN;
+        return r ? fail(s, err.msg) : begin_sending(s);
 }
 
 static enum session_step step_send(struct session *s)
@@ -144,6 +146,7 @@ static enum session_step step_send(struct session *s)
                 return SESSION_AGAIN;
         }
         s->out_off += (size_t)n;
+        loop_timer_set(s->timer, PROXY_SEND_MS);
         return SESSION_AGAIN;
 }
 
@@ -164,7 +167,9 @@ static enum session_step take_answer(struct session *s, const struct proxy_head 
                 return s->state == SESSION_CARRY ? SESSION_AGAIN : SESSION_END;
         }
         s->state = SESSION_BODY;
-        if (!s->collect)
+        if (s->collect)
+                loop_timer_set(s->timer, PROXY_ERROR_MS);
+        else
                 session_answer_head(s, h);
         return session_body_take(s, rest, n);
 }
@@ -265,8 +270,12 @@ static void on_timer(void *userdata)
 {
         struct session *s = userdata;
 
-        if (s->state == SESSION_HEAD)
+        if (s->state == SESSION_SEND)
+                session_answer_error(s, "timed out sending the request");
+        else if (s->state == SESSION_HEAD)
                 session_answer_error(s, "timed out waiting for the answer");
+        else if (s->state == SESSION_BODY)
+                session_answer_refusal(s);
         else
                 fail_dialing(s, "i/o timeout");
         session_end(s);

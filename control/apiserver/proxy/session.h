@@ -19,7 +19,9 @@
 
 #define PROXY_SESSIONS_MAX 4096
 #define PROXY_CONNECT_MS   10000 /* TCP and TLS together */
+#define PROXY_SEND_MS      60000 /* without a byte of the request being taken */
 #define PROXY_HEAD_MS      60000 /* from the request being sent to the head of its answer */
+#define PROXY_ERROR_MS     5000  /* for an error's text: then what there is of it is told */
 #define PROXY_HEAD_MAX     65536
 #define PROXY_BUFFER_MAX   65536 /* of a body that its reader does not take: then no more is read */
 #define PROXY_ERROR_MAX    50000 /* bytes of an error's text; what follows is cut off */
