@@ -402,6 +402,12 @@ def proxies(server, kubelet):
     tap.is_(server.get(f"/api/v1/nodes/n1:{kubelet.port}/proxy/pods/").body, b"GET /pods/ ", "with the kubelet's port named")
     answer = server.get("/api/v1/nodes/n1/proxy?a=b")
     tap.is_((answer.status, answer.headers["Location"]), (301, "/api/v1/nodes/n1/proxy/?a=b"), "no path: redirected to a slash")
+    answer = server.post("/api/v1/nodes/n1/proxy?a=b", "hello", content_type="text/plain")
+    tap.is_((answer.status, answer.body), (200, b"POST /?a=b hello"), "but a POST is not: it would arrive as a GET")
+    kubelet.on("/?upgrade", echo)
+    sock, head = ask_upgrade(server, "/api/v1/nodes/n1/proxy?upgrade", "GET", "websocket")
+    tap.like(head, "^HTTP/1.1 101 ", "nor an upgrade")
+    sock.close()
     tap.is_(message(server.get("/api/v1/nodes/n1:1/proxy/")), (400, "BadRequest", "address not allowed"),
             "other ports of a loopback address are not reached")
     with FakeKubelet(server, "app", POD_IP, 8080, tls=False) as app:

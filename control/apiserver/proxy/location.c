@@ -190,6 +190,15 @@ static int locate_node(struct api_request *req, const struct proxy_id *id, struc
 
 /* ---- ---- */
 
+/* A redirection would lose an upgrade, and browsers repeat others than these as GET. */
+static bool wants_slash(const struct api_request *req)
+{
+        const struct http_request *http = req->http;
+
+        return !req->subpath && !str_has_suffix(http->path, "/") && !http_header(http, "Upgrade") &&
+               (str_eq(http->method, "GET") || str_eq(http->method, "HEAD"));
+}
+
 /* As for a web page whose relative links should work: a location without a path ends in a slash. */
 static int redirect(struct api_request *req)
 {
@@ -223,7 +232,7 @@ int proxy_location(struct api_request *req)
         r = kinds[i].locate(req, &id, &t);
         if (r)
                 return r;
-        if (!req->subpath && !str_has_suffix(req->http->path, "/"))
+        if (wants_slash(req))
                 return redirect(req);
         t.path = arena_printf(req->arena, "/%s%s%s", req->subpath ? req->subpath : "", *query ? "?" : "", query);
         return proxy_pass(req, &t);
