@@ -355,6 +355,19 @@ def broken_kubelets(server):
         tap.like(answer.json()["message"], "tls: failed to verify certificate: .*name", "a certificate for another node is refused")
         tap.is_(kubelet.seen, [], "before anything is asked")
 
+    for node, purpose, good in (("client", "clientAuth", False), ("server", "serverAuth", True)):
+        with FakeKubelet(server, node, "127.0.0.6", purpose=purpose) as kubelet:
+            kubelet.register()
+            kubelet.on("/containerLogs/", lambda h: h.text(200, "mine"))
+            make_pod(server, f"on-{node}", "main", node=node)
+            answer = server.get(f"{NS}/pods/on-{node}/log")
+            if good:
+                tap.is_(answer.body, b"mine", "a certificate of its name, made for servers, is taken")
+            else:
+                tap.like(answer.json()["message"], "tls: failed to verify certificate: .*purpose",
+                         "the same made for clients is refused")
+                tap.is_(kubelet.seen, [], "before anything is asked")
+
     with socket.create_server(("127.0.0.5", 0)) as silent:
         with FakeKubelet(server, "mute", "127.0.0.5") as kubelet:
             kubelet.port = silent.getsockname()[1]

@@ -91,12 +91,23 @@ class Listener(http.server.ThreadingHTTPServer):
         return sock, address
 
 
+def issue(pki, name, purpose):
+    """Replaces kubelet-NAME.crt by one of the same key and name for that purpose."""
+    path = f"{pki}/kubelet-{name}"
+    with open(f"{path}.ext", "w", encoding="utf-8") as file:
+        file.write(f"subjectAltName=DNS:{name}\nextendedKeyUsage={purpose}\n")
+    for words in (f"req -new -key {path}.key -subj /CN={name} -out {path}.csr",
+                  f"x509 -req -in {path}.csr -CA {pki}/ca.crt -CAkey {pki}/ca.key -set_serial 7 -days 1 -extfile {path}.ext -out {path}.crt"):
+        subprocess.run(["openssl", *words.split()], check=True, capture_output=True)
+
+
 class FakeKubelet:
-    def __init__(self, server, node, address, port=0, tls=True, certificate_of=None):
+    def __init__(self, server, node, address, port=0, tls=True, certificate_of=None, purpose=None):
         self.server, self.node, self.address = server, node, address
         self.seen, self.answers = [], []
         self.listener = Listener((address, port), Handler)
         self.listener.owner = self
+        self.purpose = purpose  # the extended key usage of its certificate, as OpenSSL calls it; None: fairctl pki's
         self.listener.context = self.context(certificate_of or node) if tls else None
         self.port = self.listener.server_address[1]
         self.thread = threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True)
@@ -105,6 +116,8 @@ class FakeKubelet:
         pki = os.path.join(self.server.data, "pki")
         subprocess.run([os.path.join(BUILD, "fairctl"), "pki", "init", pki, "--server", self.server.url, "--node", name],
                        check=True, stdout=subprocess.DEVNULL)
+        if self.purpose:
+            issue(pki, name, self.purpose)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{pki}/kubelet-{name}.crt", f"{pki}/kubelet-{name}.key")
         context.load_verify_locations(f"{pki}/ca.crt")

@@ -17,7 +17,8 @@ union backend_address {
 
 struct backend {
         int fd;
-        gnutls_session_t tls; /* NULL: plain */
+        gnutls_session_t tls;              /* NULL: plain */
+        gnutls_typed_vdata_st expected[2]; /* of its certificate; GnuTLS reads it during the handshake */
 };
 
 #define BACKEND_NULL ((struct backend){.fd = -1})
@@ -29,7 +30,8 @@ int backend_address(const char *ip, uint16_t port, union backend_address *ret);
 int backend_open(struct backend *b, const union backend_address *to, struct err *reterr);
 /* Once it can be written: whether it is connected. */
 int backend_connected(const struct backend *b, struct err *reterr);
-/* Before the handshake. server_name: whose certificate is expected; NULL: anybody's. */
+/* Before the handshake. server_name: whose server certificate is expected, must live as long as b;
+ * NULL: anybody's. */
 int backend_secure(struct backend *b, gnutls_certificate_credentials_t cred, const char *server_name);
 /* 0, -EAGAIN, or what is wrong. */
 int backend_handshake(struct backend *b, struct err *reterr);
