@@ -432,9 +432,31 @@ def proxies(server, kubelet):
         tap.is_((app.seen[-1].headers.get("X-Forwarded-For"), app.seen[-1].headers.get("Authorization")), ("127.0.0.1", None),
                 "who asks is named, and his secrets stay")
         services(server)
+        forged_endpoints(server)
     tap.is_(message(server.get(f"{NS}/pods/app:9/proxy/"))[0::2],
             (503, f"error trying to reach service: dial tcp {POD_IP}:9: connect: connection refused"), "nobody listens")
     tap.is_(message(server.get(f"{NS}/pods/a:b:c:d/proxy/")), (400, "BadRequest", 'invalid pod request "a:b:c:d"'), "a bad name")
+
+
+def endpoint(address, name, ready=True, **ref):
+    return {"addresses": [address], "conditions": {"ready": ready},
+            "targetRef": {"kind": "Pod", "namespace": "default", "name": name, **ref}}
+
+
+def forged_endpoints(server):
+    """The API server asks nobody but pods of the namespace, whatever an EndpointSlice says."""
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    server.post(NS + "/services", {"metadata": {"name": "forged"}, "spec": {"ports": [{"port": 80}]}})
+    for name, forged in (("without a pod", {"addresses": [POD_IP], "conditions": {"ready": True}}),
+                         ("of a pod that is not there", endpoint(POD_IP, "nobody")),
+                         ("of another namespace", endpoint(POD_IP, "app", namespace="kube-system")),
+                         ("of something else than a pod", endpoint(POD_IP, "app", kind="Node")),
+                         ("with an address that its pod has not", endpoint("198.51.100.9", "app"))):
+        made = server.post(slices, {"metadata": {"name": "forged-1", "labels": {"kubernetes.io/service-name": "forged"}},
+                                    "addressType": "IPv4", "endpoints": [forged], "ports": [{"port": 8080, "protocol": "TCP"}]})
+        tap.is_((made.status, message(server.get(f"{NS}/services/forged/proxy/"))),
+                (201, (503, "ServiceUnavailable", 'no endpoints available for service "forged"')), f"an endpoint {name}: nobody is asked")
+        server.delete(slices + "/forged-1")
 
 
 def services(server):
@@ -442,8 +464,7 @@ def services(server):
         {"name": "web", "port": 80, "targetPort": 8080}, {"name": "none", "port": 81}]}})
     server.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
         "metadata": {"name": "app-1", "labels": {"kubernetes.io/service-name": "app"}}, "addressType": "IPv4",
-        "endpoints": [{"addresses": [POD_IP], "conditions": {"ready": True}},
-                      {"addresses": ["198.51.100.8"], "conditions": {"ready": False}}],
+        "endpoints": [endpoint(POD_IP, "app"), endpoint("198.51.100.8", "app", ready=False)],
         "ports": [{"name": "web", "port": 8080, "protocol": "TCP"}]})
     for name in ("app:web", "app:80", "http:app:web"):
         tap.is_(server.get(f"{NS}/services/{name}/proxy/q").body, b"GET /q", f"services/proxy: {name}, by a ready endpoint")

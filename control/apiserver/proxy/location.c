@@ -94,12 +94,18 @@ static bool is_of_service(const void *userdata, const struct object *o)
         return false;
 }
 
-/* Of all that are ready, each with the same chance (a sample of one). */
-struct choice {
-        const char *port;
-        const char *ip;
-        uint16_t number;
-        uint64_t seen;
+/* An endpoint that is ready. Whoever may write EndpointSlices must not make the API server ask anything else than a pod
+ * of that namespace: it stands where networks are open that are closed to him. */
+struct candidate {
+        struct candidate *next;
+        const char *ip, *pod;
+        uint16_t port;
+};
+
+struct candidates {
+        const char *port; /* its name */
+        struct candidate *first;
+        uint64_t n;
 };
 
 static uint16_t slice_port(const struct json_object *slice, const char *name)
@@ -114,25 +120,38 @@ static uint16_t slice_port(const struct json_object *slice, const char *name)
         return 0;
 }
 
-static void consider(struct api_request *req, const struct json_object *slice, struct choice *c)
+/* The name of the pod of that namespace that an endpoint says it is, or NULL. */
+static const char *pod_of(const struct json_object *endpoint, const char *namespace)
 {
-        uint16_t port = slice_port(slice, c->port);
+        const struct json_object *ref = json_get(endpoint, "targetRef");
+
+        if (!str_eq(json_get_str(ref, "kind"), "Pod") || !str_eq(json_get_str(ref, "namespace"), namespace))
+                return NULL;
+        return json_get_str(ref, "name");
+}
+
+static void collect(struct api_request *req, const struct json_object *slice, struct candidates *all)
+{
+        uint16_t port = slice_port(slice, all->port);
 
         if (!port)
                 return;
         json_array_foreach (json_get(slice, "endpoints"), i, e) {
                 struct json_object *address = json_idx(json_get(e, "addresses"), 0);
+                const char *pod = pod_of(e, req->namespace);
+                struct candidate *c;
 
-                if (!json_at_bool(e, "conditions.ready", true) || !json_is_string(address))
+                if (!pod || !json_at_bool(e, "conditions.ready", true) || !json_is_string(address))
                         continue;
-                if (random_below(++c->seen))
-                        continue;
-                c->ip = arena_strdup(req->arena, json_object_get_string(address));
-                c->number = port;
+                c = arena_new(req->arena, struct candidate);
+                *c = (struct candidate){all->first, arena_strdup(req->arena, json_object_get_string(address)),
+                                        arena_strdup(req->arena, pod), port};
+                all->first = c;
+                all->n++;
         }
 }
 
-static void choose_endpoint(struct api_request *req, const char *service, struct choice *c)
+static void collect_all(struct api_request *req, const char *service, struct candidates *all)
 {
         struct cache_filter f = {.namespace = req->namespace, .match = is_of_service, .userdata = service};
         struct object_list list = OBJECT_LIST_NULL;
@@ -141,29 +160,57 @@ static void choose_endpoint(struct api_request *req, const char *service, struct
         for (size_t i = 0; i < list.n; i++) {
                 _cleanup_json_ struct json_object *slice = object_tree(list.items[i]);
 
-                consider(req, slice, c);
+                collect(req, slice, all);
         }
         object_list_deinit(&list);
+}
+
+static bool has_address(struct api_request *req, const struct candidate *c)
+{
+        _cleanup_json_ struct json_object *pod = proxy_object(req, "pods", req->namespace, c->pod);
+
+        json_array_foreach (json_at(pod, "status.podIPs"), i, ip)
+                if (str_eq(json_get_str(ip, "ip"), c->ip))
+                        return true;
+        return false;
+}
+
+/* Each with the same chance; one that is not its pod's is left out for the next one. NULL: there is none. */
+static const struct candidate *choose(struct api_request *req, struct candidates *all)
+{
+        for (; all->n; all->n--) {
+                struct candidate **at = &all->first, *c;
+
+                for (uint64_t skip = random_below(all->n); skip; skip--)
+                        at = &(*at)->next;
+                c = *at;
+                if (has_address(req, c))
+                        return c;
+                *at = c->next;
+        }
+        return NULL;
 }
 
 static int locate_service(struct api_request *req, const struct proxy_id *id, struct proxy_target *t)
 {
         _cleanup_json_ struct json_object *svc = proxy_object(req, "services", req->namespace, id->name);
-        struct choice c = {0};
+        struct candidates all = {0};
+        const struct candidate *c;
         int r;
 
         if (!svc)
                 return not_found(req, "services", id->name);
-        r = port_name(req, id, svc, &c.port);
+        r = port_name(req, id, svc, &all.port);
         if (r)
                 return r;
-        choose_endpoint(req, id->name, &c);
-        if (!c.ip)
+        collect_all(req, id->name, &all);
+        c = choose(req, &all);
+        if (!c)
                 return api_fail(req, 503, "no endpoints available for service \"%s\"", req->name);
-        if (check_address(req, c.ip))
+        if (check_address(req, c->ip))
                 return API_ANSWERED;
-        t->ip = c.ip;
-        t->port = c.number;
+        t->ip = c->ip;
+        t->port = c->port;
         return set_scheme(id, t);
 }
 
