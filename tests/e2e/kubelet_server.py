@@ -6,6 +6,7 @@ kubectl that speak SPDY (before 1.30) and WebSocket, and by Python's client."""
 
 import glob
 import hashlib
+import http.client
 import json
 import os
 import pty
@@ -13,8 +14,10 @@ import re
 import select
 import shlex
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -316,6 +319,51 @@ def figures(k, kubectl):
     tap.is_(bare.stdout, "401", "who shows no certificate is refused")
 
 
+class Askers:
+    """Clients that ask the kubelet one thing after the other, as the API server, until it is gone."""
+
+    def __init__(self, k, count):
+        pki = os.path.join(k.server.data, "pki")
+        self.context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
+        self.context.check_hostname = False
+        self.context.load_cert_chain(f"{pki}/apiserver-kubelet-client.crt", f"{pki}/apiserver-kubelet-client.key")
+        self.answers = []
+        self.threads = [threading.Thread(target=self.ask, daemon=True) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self):
+        try:
+            connection = http.client.HTTPSConnection(kubelab.NODE_IP, 10250, context=self.context, timeout=10)
+            while True:
+                connection.request("GET", "/pods")
+                answer = connection.getresponse()
+                answer.read()
+                self.answers.append(answer.status)
+        except (OSError, http.client.HTTPException) as error:
+            self.answers.append(type(error).__name__)
+
+
+def ends_under_load(k, kubectl):
+    """The kubelet is told to end while logs are followed and many ask: it ends, and nobody waits for an answer."""
+    for attempt in range(3):
+        follower = kubectl.start("logs talk -f --tail=1")
+        follower.stdout.readline()
+        askers = Askers(k, 16)
+        k.until(lambda askers=askers: askers.answers.count(200) > 100, 10)
+        begin = time.monotonic()
+        code = k.kubelet.stop()
+        took = time.monotonic() - begin
+        for thread in askers.threads:
+            thread.join(5)
+        tap.ok(code == 0 and took < 5, f"the kubelet ends under load within 5 s ({attempt + 1})", f"exit code {code} after {took:.2f} s")
+        tap.ok(not any(t.is_alive() for t in askers.threads) and "TimeoutError" not in askers.answers and
+               set(a for a in askers.answers if isinstance(a, int)) <= {200, 503}, "and nobody waits for an answer", set(askers.answers))
+        follower.kill()
+        follower.wait()
+        k.kubelet.start()
+
+
 def held_open(k):
     """Pipes, terminals and namespaces that the kubelet has open."""
     folder = f"/proc/{k.kubelet.pid}/fd"
@@ -352,6 +400,7 @@ def story(k):
     figures(k, versions[-1])
     old_logs(versions[-1])
     k.wait(lambda: set(held_open(k)) <= before, 5, "the kubelet has nothing open of it all")
+    ends_under_load(k, versions[-1])
 
 
 if __name__ == "__main__":
