@@ -238,7 +238,7 @@ int container_exec(void *userdata, const char *id, const struct exec_request *q,
         return r;
 }
 
-/* By a short path, whatever the folder's is. */
+/* By a short path, whatever the folder's is. Does not wait for a shim that does not accept: that is -EAGAIN. */
 static int connect_to(const char *folder, const char *hello, size_t n)
 {
         struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -246,7 +246,7 @@ static int connect_to(const char *folder, const char *hello, size_t n)
 
         if (dir < 0)
                 return -errno;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/attach", dir);
         if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
             send(fd, hello, n, MSG_NOSIGNAL) != (ssize_t)n)
