@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 
 #define LISTENER 3
 #define BUFFER   65536
+#define PAUSE_MS 100 /* when no descriptor is left for another connection */
 
 /* One direction's end: what was read from the other side and is to be written here. */
 struct side {
@@ -44,6 +46,7 @@ struct pair {
 struct relay {
         struct loop *loop;
         struct loop_fd *listener;
+        struct loop_timer *pause;
         struct sockaddr_storage server;
         socklen_t server_size;
 };
@@ -148,6 +151,20 @@ static int connect_server(const struct relay *r)
         return fd;
 }
 
+/* A connection that cannot be taken stays in the listener's queue, which would wake us at once again. */
+static void pause_listener(struct relay *r)
+{
+        loop_fd_set(r->listener, 0);
+        loop_timer_set(r->pause, PAUSE_MS);
+}
+
+static void resume_listener(void *userdata)
+{
+        struct relay *r = userdata;
+
+        loop_fd_set(r->listener, LOOP_READ);
+}
+
 static void accept_one(void *userdata, unsigned int events)
 {
         struct relay *r = userdata;
@@ -165,6 +182,8 @@ static void accept_one(void *userdata, unsigned int events)
                         result = loop_fd_new(r->loop, p->sides[i].fd, 0, side_ready, &p->sides[i], &p->sides[i].watch);
         }
         if (result) {
+                if (p->sides[0].fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+                        pause_listener(r);
                 pair_free(p);
                 return;
         }
@@ -195,6 +214,17 @@ static int set_server(struct view *v, struct relay *r)
         return 0;
 }
 
+/* Two for each connection. */
+static void raise_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit))
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(struct view *v)
 {
         struct relay r = {0};
@@ -205,7 +235,10 @@ static int run(struct view *v)
         signal(SIGPIPE, SIG_IGN);
         fcntl(LISTENER, F_SETFD, FD_CLOEXEC);
         fcntl(LISTENER, F_SETFL, O_NONBLOCK);
+        raise_limit();
         result = loop_new(&r.loop);
+        if (!result)
+                result = loop_timer_new(r.loop, resume_listener, &r, &r.pause);
         if (!result)
                 result = loop_fd_new(r.loop, LISTENER, LOOP_READ, accept_one, &r, &r.listener);
         if (!result)
