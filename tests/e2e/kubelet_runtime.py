@@ -222,6 +222,11 @@ def shared_pid(lab, d):
     tap.like(lab.log(6, "b/0.log"), r"sleep 77", "containers of a shared pid namespace see each other")
     answer = d.good("exec_sync", id=d.ask("list", uid="uid-6")["containers"][0]["id"], argv=["sh", "-c", "ps | grep -c 'sleep [0]'"])
     tap.is_(answer["output"].strip(), "0", "what a container left there ends with it")
+    tracer = d.running(sandbox, ["sleep", "100"], add=["SYS_PTRACE"], log="t/0.log")
+    look = ["sh", "-c", "ls -a /proc/1/root/; for i in /proc/1/fd/*; do [ -d $i/.. ] && ls $i/..; done; cat /proc/1/comm; grep -E '^(Uid|CapPrm|CapBnd|NoNewPrivs)' /proc/1/status"]
+    answer = d.good("exec_sync", id=tracer, argv=look)
+    wanted = [".", "..", "fairlead-shim", "Uid: 65534 65534 65534 65534"] + [f"{key}: {0:016x}" for key in ("CapPrm", "CapBnd")] + ["NoNewPrivs: 1"]
+    tap.is_([" ".join(line.split()) for line in answer["output"].splitlines()], wanted, "who may trace the first process finds an empty root there")
     d.good("sandbox_remove", id=sandbox)
 
 

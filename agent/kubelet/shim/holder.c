@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/kubelet/shim/confine.h"
 #include "agent/kubelet/shim/plain.h"
 #include "agent/kubelet/shim/shim.h"
 
@@ -60,10 +61,16 @@ static int furnish(const struct shim_words *w)
         return 0;
 }
 
-static void forget_stdio(void)
+/* Containers of a shared pid namespace see its first process: whoever may trace it shall find nothing there. */
+static int give_up(const struct shim_words *w)
 {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int r = confine(w->pid);
 
+        return r ? complain("confining the holder", -r) : 0;
+}
+
+static void forget_stdio(int null)
+{
         for (int fd = 0; null >= 0 && fd < 3; fd++)
                 dup2(null, fd);
         if (null > 2)
@@ -72,20 +79,17 @@ static void forget_stdio(void)
 
 static void __attribute__((__noreturn__)) hold(const struct shim_words *w, int ready)
 {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* while it is there */
         sigset_t chld;
-        int r;
 
         setsid();
         sigemptyset(&chld);
         sigaddset(&chld, SIGCHLD);
         sigprocmask(SIG_BLOCK, &chld, NULL);
-        r = furnish(w);
-        if (r || write_all(ready, "1", 1))
+        if (furnish(w) || chdir("/") || give_up(w) || write_all(ready, "1", 1))
                 _exit(1);
         close(ready);
-        forget_stdio();
-        if (chdir("/"))
-                _exit(1);
+        forget_stdio(null);
         for (;;) {
                 while (waitpid(-1, NULL, WNOHANG) > 0)
                         ;
