@@ -237,6 +237,8 @@ def adoption(lab, d):
     made = d.container(sandbox, ["sh", "-c", "exit 6"], log="m/0.log")
     pids = {i: d.status(i)["pid"] for i in (run, short, made)}
     d.kill()
+    stale = f"{lab.folder}/state/containers/{'5a' * 32}"
+    os.makedirs(f"{stale}/upper/tmp")
     size = os.path.getsize(f"{lab.folder}/log/7/c/0.log")
     while os.path.exists(f"/proc/{pids[short]}/root/bin"):
         pass
@@ -250,7 +252,9 @@ def adoption(lab, d):
     d.good("start", id=made)
     tap.is_(d.until(made, "exited")["code"], 6, "and is, by the next one")
     tap.is_([s["ready"] for s in d.ask("list", uid="uid-7")["sandboxes"]], [True], "the sandbox is ready as before")
-    d.good("exec_sync", id=run, argv=["true"])
+    lab.until(lambda: not os.path.exists(stale))
+    d.good("exec_sync", id=run, argv=["sh", "-c", "echo written >/tmp/file"])
+    tap.ok(os.path.exists(f"{lab.folder}/state/containers/{run}/upper/tmp/file"), "what containers wrote that nobody has goes; what runs keeps its own")
     d.good("stop", id=run, grace=5000)
     tap.is_(d.status(run)["code"], 5, "stopping works as before")
     d.good("sandbox_remove", id=sandbox)

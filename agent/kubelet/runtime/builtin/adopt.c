@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/kubelet/runtime/builtin/adopt.h"
+#include "agent/kubelet/runtime/builtin/words.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -178,9 +179,33 @@ static void pod_folder(struct builtin *rt, const char *path, const char *name, v
         rmdir(path); /* when it is empty */
 }
 
+static void note_unowned(struct builtin *rt, const char *path, const char *name, void *userdata)
+{
+        struct words *w = userdata;
+
+        if (strlen(name) == RUNTIME_ID_SIZE - 1 && !hashmap_get(&rt->containers, name))
+                words_add(w, "%s", path);
+}
+
+/* What containers wrote is on the disk, and outlives a boot; their records do not. */
+static void sweep_states(struct builtin *rt)
+{
+        static const char *const rm[] = {"/bin/rm", "-rf", "--one-file-system", "--"};
+        _cleanup_free_ char *states = mem_printf("%s/containers", rt->opts.state_folder);
+        _cleanup_words_ struct words w = WORDS_NULL;
+        struct child_opts opts = {.argv = w.v};
+
+        for (size_t i = 0; i < ARRAY_SIZE(rm); i++)
+                words_add(&w, "%s", rm[i]);
+        each_folder(rt, states, &w, note_unowned);
+        if (w.n > ARRAY_SIZE(rm))
+                child_start(rt->opts.children, &opts, NULL, NULL, NULL);
+}
+
 void adopt_all(struct builtin *rt)
 {
         _cleanup_free_ char *pods = mem_printf("%s/pods", rt->opts.run_folder);
 
         each_folder(rt, pods, NULL, pod_folder);
+        sweep_states(rt);
 }
