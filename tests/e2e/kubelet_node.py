@@ -153,12 +153,17 @@ def who_is_refused(k):
 def what_others_gave_the_node(k):
     k.kubectl().run(f"label node {NODE} lab.example/disk=fast")
     k.wait(lambda: k.node()["metadata"]["labels"].get("lab.example/disk") == "fast", 3, "somebody labels the node")
-    k.kubelet.kill()
-    k.apply(bound("wants-fast", sh(STAY), nodeSelector={"lab.example/disk": "fast"}))
-    k.kubelet.start()
-    k.wait(lambda: k.phase("wants-fast") in ("Running", "Failed"), 10, "a pod is bound by that label while the kubelet is dead")
-    tap.ok(k.phase("wants-fast") == "Running", "the next kubelet reads its Node before it judges pods", k.status("wants-fast"))
-    k.delete("wants-fast")
+    for more in (), ("--register-node=false",):
+        k.kubelet.kill()
+        k.apply(bound("wants-fast", sh(STAY), nodeSelector={"lab.example/disk": "fast"}))
+        k.kubelet.argv = [*k.kubelet_argv(), *more]
+        k.kubelet.start()
+        k.wait(lambda: k.phase("wants-fast") in ("Running", "Failed"), 10, "a pod is bound by that label while the kubelet is dead")
+        tap.ok(k.phase("wants-fast") == "Running", f"the next kubelet reads its Node before it judges pods {' '.join(more)}",
+               k.status("wants-fast"))
+        k.delete("wants-fast")
+        k.wait(lambda: k.pod("wants-fast") is None, 10, "it goes")
+    k.restart()
 
 
 def room_for_the_critical(k):
