@@ -249,7 +249,7 @@ static int connect_to(const char *folder, const char *hello, size_t n)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/attach", dir);
         if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) ||
-            send(fd, hello, n, MSG_NOSIGNAL) != (ssize_t)n)
+            send(fd, hello, n, MSG_NOSIGNAL) != (ssize_t)n || fcntl(fd, F_SETFL, 0))
                 return -errno;
         return TAKE_FD(fd);
 }
