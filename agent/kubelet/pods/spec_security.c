@@ -32,8 +32,8 @@ static int check_id(const struct spec_work *w, const char *field, struct err *re
                        (long long)id);
 }
 
-/* The image's USER: "UID", "NAME", or either with ":GROUP". False: it is a name. A number here must be one to the runtime
- * too, which looks anything else up in the image's /etc/passwd, where a hostile image may give it uid 0. */
+/* The image's USER: "UID", "NAME", or either with ":GROUP". False: it is a name. A number here must be one to the
+ * runtime too, which looks anything else up in the image's /etc/passwd, where a hostile image may give it uid 0. */
 static bool image_uid(const char *user, uint32_t *ret)
 {
         char text[sizeof("2147483647")];

@@ -523,16 +523,19 @@ static void who_must_not_be_root_is_checked_in_upstreams_words(void **state)
                  "\"p_ns(u-1)\", container: c)"},
                 /* What the runtime would look up in the image's /etc/passwd is no number. */
                 {"\"runAsNonRoot\":true", "4294967296",
-                 "container has runAsNonRoot and image has non-numeric user (4294967296), cannot verify user is non-root "
+                 "container has runAsNonRoot and image has non-numeric user (4294967296), cannot verify user is "
+                 "non-root "
                  "(pod: \"p_ns(u-1)\", container: c)"},
                 {"\"runAsNonRoot\":true", "-1",
                  "container has runAsNonRoot and image has non-numeric user (-1), cannot verify user is non-root "
                  "(pod: \"p_ns(u-1)\", container: c)"},
                 {"\"runAsNonRoot\":true", "0000000000000001:0",
-                 "container has runAsNonRoot and image has non-numeric user (0000000000000001), cannot verify user is non-root "
+                 "container has runAsNonRoot and image has non-numeric user (0000000000000001), cannot verify user is "
+                 "non-root "
                  "(pod: \"p_ns(u-1)\", container: c)"},
                 {"\"runAsNonRoot\":true", "2147483648",
-                 "container has runAsNonRoot and image has non-numeric user (2147483648), cannot verify user is non-root "
+                 "container has runAsNonRoot and image has non-numeric user (2147483648), cannot verify user is "
+                 "non-root "
                  "(pod: \"p_ns(u-1)\", container: c)"},
                 {"\"runAsNonRoot\":true", "1000", NULL},
                 {"\"runAsNonRoot\":true", "2147483647:0", NULL},
